@@ -1,0 +1,105 @@
+"""The command line: `python -m course_lib --help`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from course_lib.errors import CourseError
+from course_lib.profiles import PROFILES
+
+
+class _Sentences(click.Group):
+    """Commands whose CourseErrors end in a sentence and exit status 2, not in a traceback."""
+
+    def invoke(self, context: click.Context) -> object:
+        try:
+            return super().invoke(context)
+        except CourseError as error:
+            raise click.UsageError(str(error)) from None
+
+
+@click.group(cls=_Sentences)
+def main() -> None:
+    """What can a network learn from one image? A course in notebooks."""
+
+
+@main.command()
+@click.option("--profile", default="quick", show_default=True, help=f"One of {', '.join(PROFILES)}.")
+@click.option("--only", default="", metavar="02,06", help="Some notebooks only, by number or name.")
+@click.option("-p", "given", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter of the notebooks.")
+@click.option("--out", type=click.Path(path_type=Path), help="The folder to write to; by default a new one in runs/.")
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write results.json here too.")
+def run(profile: str, only: str, given: tuple[tuple[str, str], ...], out: Path | None, json_path: Path | None) -> None:
+    """Execute the notebooks in order and show what each layer learned."""
+    from course_lib.notebooks import find_notebooks, set_parameters
+    from course_lib.profiles import runnable_profile
+    from course_lib.runs import describe, new_run_folder, run_notebooks
+
+    paths = find_notebooks([name.strip() for name in only.split(",") if name.strip()])
+    parameters = set_parameters({"PROFILE": profile, **dict(given)}, paths)
+    runnable_profile(profile, or_quick=dict(given).get("OR_QUICK", "").lower() == "true")
+    folder = new_run_folder(out)
+    results = run_notebooks(parameters, profile, folder, json_path)
+    click.echo(describe(results, folder))
+    sys.exit(any(result.status != "ok" for result in results))
+
+
+@main.command()
+@click.option("--profile", default="quick", show_default=True, help=f"One of {', '.join(PROFILES)}.")
+@click.option("--seeds", default="0,1,2", show_default=True, metavar="0,1,2", help="One run of the course for each.")
+@click.option("--data", multiple=True, default=("photos10",), show_default=True, help="Labelled sets to probe with.")
+@click.option("--out", type=click.Path(path_type=Path), help="Where the runs go; finished ones there are kept.")
+def reference(profile: str, seeds: str, data: tuple[str, ...], out: Path | None) -> None:
+    """Run the course with several seeds, and write the bands, filters and figures into assets/."""
+    from course_lib.reference import make_reference
+    from course_lib.trained import runs_folder
+
+    folder = out or runs_folder(f"reference-{profile}")
+    click.echo(f"wrote {make_reference(profile, [int(seed) for seed in seeds.split(',')], data, folder)}")
+
+
+@main.command()
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path, exists=True))
+@click.option("--fix", is_flag=True, help="Take outputs, counts and widget state out first.")
+def lint(paths: tuple[Path, ...], fix: bool) -> None:
+    """Say what keeps notebooks from being committed; exit status 1 if anything does."""
+    from course_lib.anatomy import lint as problems_of
+    from course_lib.anatomy import strip
+    from course_lib.notebooks import find_notebooks
+
+    chosen = list(paths) or find_notebooks()
+    if fix:
+        for path in chosen:
+            strip(path)
+    problems = [problem for path in chosen for problem in problems_of(path)]
+    click.echo("\n".join(problems) or f"{len(chosen)} notebooks, nothing to mend")
+    sys.exit(bool(problems))
+
+
+@main.command()
+def headers() -> None:
+    """Write what the reference run measured into the notebooks and the README."""
+    from course_lib.headers import write_measured
+
+    _report(write_measured(Path("README.md")))
+
+
+@main.command()
+@click.option("--repo", required=True, metavar="OWNER/NAME", help="The repository on GitHub.")
+@click.option("--branch", default="main", show_default=True)
+def badges(repo: str, branch: str) -> None:
+    """Write badges that open the notebooks on Colab and Binder, and the address that Colab installs from."""
+    from course_lib.headers import write_badges
+
+    _report(write_badges(repo, branch, Path("README.md")))
+
+
+def _report(changed: list[Path]) -> None:
+    click.echo("\n".join(f"wrote {path}" for path in changed) or "nothing to change")
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m course_lib")

@@ -1,0 +1,235 @@
+"""Random crops of the source images: first a table of numbers, then pixels.
+
+The paper's augmentation (Asano, Rupprecht and Vedaldi 2020, section 3): a crop of w x h in an image of W x H has
+wh / WH in [beta, 1] and h / w in [gamma, 1 / gamma]; it is turned by an angle in [-alpha, alpha], flipped half of the
+time, and its colours are jittered. Taught in notebook 01.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from course_lib.sources import Source
+
+_DRAWS = 12  # random numbers a crop; a multiple of 4, the numbers that Philox gives a counter step
+_BLOCK = 1 << 15  # crops made at a time, so that a million of them need little more than their own memory
+
+LUMA = torch.tensor([0.299, 0.587, 0.114], dtype=torch.float64)
+"""The weights of red, green and blue in a grey value (ITU-R BT.601)."""
+_YIQ = torch.tensor(
+    [[0.299, 0.587, 0.114], [0.595716, -0.274453, -0.321263], [0.211456, -0.522591, 0.311135]], dtype=torch.float64
+)
+
+
+@dataclass(frozen=True)
+class Crops:
+    """A table of n crops: numbers that a figure can draw and `render` turns into pixels.
+
+    source: (n,) index of the source image.
+    affine: (n, 2, 3) map from the output square [-1/2, 1/2]^2 to the image's pixels, x right and y down.
+    colour: (n, 3, 4) linear map of an RGB value in [0, 1] and a constant 1.
+    """
+
+    source: Tensor
+    affine: Tensor
+    colour: Tensor
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, index: int | slice | Tensor) -> Crops:
+        """Some of the crops; an integer gives a table of one."""
+        if isinstance(index, int):
+            index = slice(index, index + 1 or None)
+        return Crops(self.source[index], self.affine[index], self.colour[index])
+
+    def to(self, device: torch.device | str) -> Crops:
+        """The same table on a device."""
+        return Crops(*(getattr(self, field.name).to(device) for field in fields(self)))
+
+    @property
+    def size(self) -> Tensor:
+        """(n, 2) width and height in the image's pixels, along the crop's own turned sides."""
+        return self.affine[:, :, :2].norm(dim=1)
+
+    @property
+    def corners(self) -> Tensor:
+        """(n, 4, 2) the corners in the image's pixels: top left, top right, bottom right, bottom left."""
+        square = self.affine.new_tensor([[-1, -1], [1, -1], [1, 1], [-1, 1]]) / 2
+        return square @ self.affine[:, :, :2].mT + self.affine[:, None, :, 2]
+
+    def compose(self, inner: Tensor) -> Crops:
+        """The crop that `inner`, a map (2, 3) or (n, 2, 3) of the output square, cuts out of each crop."""
+        linear = self.affine[:, :, :2]
+        with full_precision(linear):
+            turn, shift = linear @ inner[..., :2], linear @ inner[..., 2:] + self.affine[:, :, 2:]
+        return replace(self, affine=torch.cat([turn, shift], 2))
+
+    def turned(self, quarter_turns: int) -> Crops:
+        """The same crops turned counter-clockwise by 90 degrees times `quarter_turns`, as RotNet needs them.
+
+        The turn is folded into the map, so that no pixel is resampled twice. Taught in notebook 02.
+        """
+        cos, sin = ((1, 0), (0, 1), (-1, 0), (0, -1))[quarter_turns % 4]
+        return self.compose(self.affine.new_tensor([[cos, -sin, 0], [sin, cos, 0]]))
+
+
+@dataclass(frozen=True)
+class CropScheme:
+    """The augmentations, with the names of the paper (section 3).
+
+    beta: least area of a crop as a share of its image, in (0, 1].
+    gamma: least ratio of height to width, in (0, 1]; the greatest is 1 / gamma.
+    alpha: greatest angle in degrees, in [0, 180].
+    flip: probability of a mirror image, in [0, 1].
+    jitter: s in [0, 1]: brightness, contrast and saturation change by a factor in [1 - s, 1 + s], hue by up to
+        s / 4 of a full turn; 0.4 gives the ranges of the authors' script.
+    """
+
+    beta: float = 1e-4
+    gamma: float = 3 / 4
+    alpha: float = 35.0
+    flip: float = 0.5
+    jitter: float = 0.4
+
+    def __post_init__(self) -> None:
+        _require("beta", self.beta, 0 < self.beta <= 1, "(0, 1]")
+        _require("gamma", self.gamma, 0 < self.gamma <= 1, "(0, 1]")
+        _require("alpha", self.alpha, 0 <= self.alpha <= 180, "[0, 180] degrees")
+        _require("flip", self.flip, 0 <= self.flip <= 1, "[0, 1]")
+        _require("jitter", self.jitter, 0 <= self.jitter <= 1, "[0, 1]")
+
+    def sample(self, source: Source, count: int, seed: int = 0, first: int = 0) -> Crops:
+        """Crops `first` to `first + count - 1` of the endless sequence that (scheme, source, seed) defines.
+
+        Crop i depends on (seed, i) alone, whatever the count. The table is made on the CPU, so that it is the same
+        for every device, and returned there. The crops go round the N source images in turn.
+        """
+        table = Crops(torch.empty(count, dtype=torch.int32), torch.empty(count, 2, 3), torch.empty(count, 3, 4))
+        sizes, mean_grey = source.sizes.cpu().double(), source.mean_grey.cpu().double()
+        for start in range(0, count, _BLOCK):
+            stop = min(start + _BLOCK, count)
+            u = uniforms(seed, first + start, stop - start)
+            which = torch.arange(first + start, first + stop) % len(source)
+            table.source[start:stop] = which
+            table.affine[start:stop] = self.affine_maps(u[:6], sizes[which])
+            table.colour[start:stop] = self.colour_maps(u[6:10], mean_grey[which])
+        return table
+
+    def affine_maps(self, u: Tensor, sizes: Tensor) -> Tensor:
+        """(n, 2, 3) maps from the output square to pixels, from six uniform numbers a crop, u (6, n).
+
+        The area is uniform in [beta, 1] of the image's, the ratio h / w log-uniform, the angle uniform, the place
+        uniform over all where the turned crop lies inside. A crop too large to lie inside anywhere is shrunk about
+        its own shape until it just does: no black corner, no invented pixel, no rejection.
+        """
+        width, height = sizes.unbind(1)
+        area = (self.beta + (1 - self.beta) * u[0]) * width * height
+        ratio = torch.exp((2 * u[1] - 1) * math.log(1 / self.gamma))
+        angle = (2 * u[2] - 1) * math.radians(self.alpha)
+        cos, sin = angle.cos(), angle.sin()
+        w, h = crop_size(area, ratio)
+        box_w, box_h = bounding_box(w, h, angle)
+        fit = torch.minimum(width / box_w, height / box_h).clamp(max=1)
+        w, h, box_w, box_h = w * fit, h * fit, box_w * fit, box_h * fit
+        x, y = box_w / 2 + u[3] * (width - box_w), box_h / 2 + u[4] * (height - box_h)
+        mirror = torch.where(u[5] < self.flip, -1.0, 1.0)
+        rows = [mirror * w * cos, -h * sin, x, mirror * w * sin, h * cos, y]
+        return torch.stack(rows, 1).view(-1, 2, 3)
+
+    def colour_maps(self, u: Tensor, mean_grey: Tensor) -> Tensor:
+        """(n, 3, 4) maps of an RGB value, from four uniform numbers a crop, u (4, n).
+
+        Brightness, contrast, saturation and hue, in this order, are each linear, so that their product is one
+        matrix. Contrast pivots about the image's mean grey (n,); hue turns the colour plane of YIQ.
+        """
+        s = self.jitter
+        brightness, contrast, saturation = 1 + s * (2 * u[:3] - 1)
+        turn = 2 * math.pi * (s / 4) * (2 * u[3] - 1)
+        eye = torch.eye(3, dtype=u.dtype)
+        grey = LUMA.expand(3, 3)
+        saturate = saturation[:, None, None] * eye + (1 - saturation)[:, None, None] * grey
+        hue = eye.repeat(len(turn), 1, 1)
+        hue[:, 1, 1], hue[:, 1, 2] = turn.cos(), -turn.sin()
+        hue[:, 2, 1], hue[:, 2, 2] = turn.sin(), turn.cos()
+        mix = torch.linalg.inv(_YIQ) @ hue @ _YIQ @ saturate
+        offset = mix.sum(2) * ((1 - contrast) * brightness * mean_grey)[:, None]
+        return torch.cat([mix * (brightness * contrast)[:, None, None], offset[:, :, None]], 2)
+
+
+def full_precision(tensor: Tensor) -> torch.autocast:
+    """A context that switches autocast off: in bfloat16 a place in a photograph would be off by several pixels."""
+    return torch.autocast(tensor.device.type, enabled=False)
+
+
+def area_share(width: float, height: float, image_width: float, image_height: float) -> float:
+    """The area of a crop as a share of its image's, wh / WH in the paper; all in pixels."""
+    return width * height / (image_width * image_height)
+
+
+def crop_size(area: Tensor, ratio: Tensor) -> tuple[Tensor, Tensor]:
+    """Width and height in pixels of crops with these areas in pixels and these ratios of height to width, all (n,)."""
+    return (area / ratio).sqrt(), (area * ratio).sqrt()
+
+
+def bounding_box(width: Tensor, height: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:
+    """Width and height of the upright box around crops (n,) turned by `angle` (n,) radians."""
+    cos, sin = angle.cos().abs(), angle.sin().abs()
+    return width * cos + height * sin, width * sin + height * cos
+
+
+def uniforms(seed: int, first: int, count: int) -> Tensor:
+    """(12, count) uniform numbers in [0, 1), float64; column i belongs to crop `first + i` and to `seed` alone.
+
+    Philox is a counter-based generator (Salmon et al. 2011): any crop's numbers are reached without making those
+    before it, and they are the same on every machine.
+    """
+    if seed < 0 or first < 0:
+        raise ValueError(f"seed and first must not be negative, got {seed} and {first}")
+    bits = np.random.Philox(key=seed).advance(first * _DRAWS // 4).random_raw(count * _DRAWS)
+    return torch.from_numpy((bits >> np.uint64(11)) * 2.0**-53).view(count, _DRAWS).T
+
+
+def render(source: Source, crops: Crops, side: int) -> Tensor:
+    """The crops' pixels: (n, 3, side, side) float32 in [-1, 1], on the source's device.
+
+    Each crop is read, bilinearly, from the mip level whose pixels are nearest in size to its own, then recoloured
+    and clipped. One `grid_sample` serves the batch: all grids go in as one tall grid over one atlas.
+    """
+    n = len(crops)
+    with full_precision(source.atlas):
+        grid = F.affine_grid(_to_atlas(source, crops, side), (n, 3, side, side), align_corners=False)
+        grid = grid.view(1, n * side, side, 2)
+        planes = F.grid_sample(source.atlas[None], grid, mode="bilinear", padding_mode="border", align_corners=False)
+        pixels = planes.view(3, n, side * side).transpose(0, 1)
+        gain, offset = 2 * crops.colour[:, :, :3], 2 * crops.colour[:, :, 3:] - 1
+        return torch.baddbmm(offset, gain, pixels).clamp_(-1, 1).view(n, 3, side, side)
+
+
+def _to_atlas(source: Source, crops: Crops, side: int) -> Tensor:
+    """(n, 2, 3) maps from [-1, 1]^2, the output as `affine_grid` sees it, to [-1, 1]^2, the atlas."""
+    pixels_a_pixel = crops.size.prod(1).sqrt() / side
+    which = crops.source.long()
+    # An output pixel covers 1.4 to 2.8 pixels of its level: of the offsets from -0.75 to 0.75, -0.5 comes nearest to
+    # exact area sampling (35.5 dB on china, 33.6 dB on astronaut).
+    level = (pixels_a_pixel.log2() - 0.5).floor().clamp(0, source.levels.shape[1] - 1).long()
+    box = source.levels[which, level].to(crops.affine.dtype)
+    corner, extent = box[:, :2], box[:, 2:]
+    scale = extent / source.sizes[which]
+    sheet = crops.affine.new_tensor([source.atlas.shape[2], source.atlas.shape[1]])
+    linear = crops.affine[:, :, :2] * (scale / sheet)[:, :, None]
+    centre = 2 * (crops.affine[:, :, 2] * scale + corner) / sheet - 1
+    return torch.cat([linear, centre[:, :, None]], 2)
+
+
+def _require(name: str, value: float, holds: bool, allowed: str) -> None:
+    if not holds:
+        raise ValueError(f"{name} must lie in {allowed}, got {value}")

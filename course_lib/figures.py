@@ -1,0 +1,230 @@
+"""Every picture of the course: a figure or pixels, with the caption that is also its alternative text."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from course_lib.crops import Crops
+from course_lib.sources import Source
+
+# Okabe and Ito's palette, safe for colour-blind readers: one colour and one marker for each meaning, everywhere.
+COLOURS = {
+    "random": "#999999",
+    "supervised": "#000000",
+    "rotnet": "#0072B2",
+    "deepcluster": "#D55E00",
+    "bigan": "#009E73",
+    "jigsaw": "#CC79A7",
+    "pirl": "#56B4E9",
+}
+MARKERS = {
+    "random": "o",
+    "supervised": "s",
+    "rotnet": "^",
+    "deepcluster": "D",
+    "bigan": "v",
+    "jigsaw": "P",
+    "pirl": "X",
+}
+RIGHT, WRONG = "#009E73", "#D55E00"
+
+_DPI = 100
+
+
+class Picture(NamedTuple):
+    """A figure, or pixels (height, width, 3) uint8, and what it shows in words."""
+
+    image: Figure | np.ndarray
+    caption: str
+
+    def png(self) -> bytes:
+        """The picture as a PNG file."""
+        buffer = io.BytesIO()
+        if isinstance(self.image, Figure):
+            self.image.savefig(buffer, format="png", dpi=_DPI, facecolor="white", bbox_inches="tight")
+        else:
+            Image.fromarray(self.image).save(buffer, "PNG", compress_level=1)
+        return buffer.getvalue()
+
+    def html(self) -> str:
+        """The picture in itself, with its caption below and as alternative text."""
+        data, words = base64.b64encode(self.png()).decode(), html.escape(self.caption)
+        return (
+            f'<figure style="margin:0"><img alt="{words}" src="data:image/png;base64,{data}" style="max-width:100%">'
+            f"<figcaption><em>{words}</em></figcaption></figure>"
+        )
+
+    def bundle(self) -> dict[str, str]:
+        """What a notebook shows: HTML, because Jupyter's own picture output has no place for alternative text."""
+        return {"text/html": self.html(), "text/plain": self.caption}
+
+
+def show(picture: Picture) -> None:
+    """Display a picture with its caption."""
+    from IPython.display import display
+
+    display(picture.bundle(), raw=True)
+
+
+def to_pixels(images: Tensor) -> np.ndarray:
+    """(n, 3, h, w) in [-1, 1], or uint8, as (n, h, w, 3) uint8."""
+    if images.is_floating_point():
+        images = ((images.detach().float() + 1) * 127.5).round().clamp(0, 255)
+    return images.permute(0, 2, 3, 1).cpu().numpy().astype(np.uint8)
+
+
+def tile(pixels: np.ndarray, columns: int, scale: int = 1, gap: int = 2, background: int = 255) -> np.ndarray:
+    """(n, h, w, 3) uint8 side by side in rows of `columns`, each pixel enlarged `scale` times."""
+    pixels = pixels.repeat(scale, 1).repeat(scale, 2)
+    n, height, width, _ = pixels.shape
+    rows = -(-n // columns)
+    canvas = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, 3), background, np.uint8)
+    for i, one in enumerate(pixels):
+        y, x = i // columns * (height + gap), i % columns * (width + gap)
+        canvas[y : y + height, x : x + width] = one
+    return canvas
+
+
+def crop_sheet(images: Tensor, caption: str, columns: int = 16, scale: int = 1) -> Picture:
+    """Crops (n, 3, side, side) in [-1, 1] side by side."""
+    return Picture(tile(to_pixels(images), columns, scale), caption)
+
+
+def photograph(source: Source, i: int = 0) -> np.ndarray:
+    """Source image i: (H, W, 3) uint8."""
+    return to_pixels(source.image(i)[None] * 2 - 1)[0]
+
+
+def draw_outlines(pixels: np.ndarray, crops: Crops, scale: float = 1.0) -> np.ndarray:
+    """Crops drawn as quadrilaterals on a photograph (H, W, 3) uint8 that was scaled by `scale`; a dot marks the
+    corner that becomes the crop's top left, so that turns and mirror images can be told apart."""
+    canvas = Image.fromarray(pixels)
+    pen = ImageDraw.Draw(canvas)
+    palette = list(COLOURS.values())[2:]
+    for i, corners in enumerate((crops.corners * scale).tolist()):
+        points, colour = [tuple(corner) for corner in corners], palette[i % len(palette)]
+        pen.line([*points, points[0]], fill="white", width=4)
+        pen.line([*points, points[0]], fill=colour, width=2)
+        x, y = points[0]
+        pen.ellipse((x - 4, y - 4, x + 4, y + 4), fill=colour, outline="white")
+    return np.asarray(canvas)
+
+
+def outlines(source: Source, crops: Crops, i: int = 0) -> Picture:
+    """Where crops lie on source image i."""
+    pixels = draw_outlines(photograph(source, i), crops[crops.source == i])
+    return Picture(pixels, f"{len(crops)} crops where they lie on {source.name}; the dot is the crop's top left corner")
+
+
+def filter_pixels(filters: Tensor) -> np.ndarray:
+    """First-layer filters (n, 3, k, k) as pictures (n, k, k, 3) uint8: grey is zero, each filter at full contrast."""
+    strongest = filters.abs().amax((1, 2, 3), keepdim=True).clamp(min=1e-12)
+    return to_pixels(filters / strongest)
+
+
+def filter_sheet(filters: Tensor, caption: str, columns: int = 8, scale: int = 6) -> Picture:
+    """First-layer filters (n, 3, k, k) side by side."""
+    return Picture(tile(filter_pixels(filters), columns, scale), caption)
+
+
+def compare_filters(sets: dict[str, Tensor], caption: str, columns: int = 8, scale: int = 6) -> Picture:
+    """First-layer filters of several networks, one panel each, under their names."""
+    figure = Figure(figsize=(3 * len(sets), 3.2 * next(iter(sets.values())).shape[0] / columns**2 + 0.4))
+    for axes, (name, filters) in zip(figure.subplots(1, len(sets), squeeze=False)[0], sets.items()):
+        axes.imshow(tile(filter_pixels(filters), columns, scale), interpolation="nearest")
+        axes.set_title(name)
+        axes.axis("off")
+    return Picture(figure, caption)
+
+
+def training_picture(title: str, loss: Tensor, accuracy: Tensor, steps: int, filters: Tensor) -> Picture:
+    """A training as it stands: loss and accuracy of the task over the steps (done,), and the first layer's filters."""
+    figure = Figure(figsize=(9, 2.6), layout="constrained")
+    left, middle, right = figure.subplots(1, 3)
+    for axes, values, name in ((left, loss, "loss"), (middle, accuracy, "accuracy of the task")):
+        axes.plot(np.arange(1, len(values) + 1), values.numpy(), color=COLOURS.get(title, "#000000"), linewidth=1)
+        axes.set(xlabel="step", title=f"{title}: {name}", xlim=(0, steps))
+    left.set_ylim(bottom=0)
+    middle.set_ylim(0, 1.02)
+    right.imshow(tile(filter_pixels(filters), 8, scale=6), interpolation="nearest")
+    right.set(title="filters of conv1", xticks=[], yticks=[])
+    last = f"loss {loss[-10:].mean():.2f}, accuracy {accuracy[-10:].mean():.2f}" if len(loss) else "not begun"
+    return Picture(figure, f"{title} at step {len(loss)} of {steps}: {last}; right, the filters of conv1")
+
+
+def answers(images: Tensor, given: Sequence[str], right: Sequence[str], columns: int = 8) -> Picture:
+    """Pictures (n, 3, side, side) with the network's answer over each: a tick where it is right, a cross where not."""
+    rows = -(-len(images) // columns)
+    figure = Figure(figsize=(1.2 * columns, 1.45 * rows), layout="constrained")
+    for axes in figure.subplots(rows, columns, squeeze=False).flat:
+        axes.axis("off")
+    for axes, pixels, said, true in zip(figure.axes, to_pixels(images), given, right):
+        axes.imshow(pixels)
+        mark, colour = ("✓", RIGHT) if said == true else ("✗", WRONG)
+        axes.set_title(f"{mark} {said}", color=colour, fontsize=10)
+    count = sum(said == true for said, true in zip(given, right))
+    return Picture(figure, f"What the network says of {len(images)} crops; {count} answers are right")
+
+
+def crop_histograms(source: Source, crops: Crops) -> Picture:
+    """How crops are spread: area as a share of the photograph's, ratio of height to width, angle."""
+    width, height = crops.size.unbind(1)
+    image_width, image_height = source.sizes[crops.source.long()].unbind(1)
+    share = (width * height / (image_width * image_height)).numpy()
+    # The second column of the map is the crop's own downward side, which a mirror image leaves where it was.
+    angle = np.degrees(np.arctan2(-crops.affine[:, 0, 1].numpy(), crops.affine[:, 1, 1].numpy()))
+    figure = Figure(figsize=(9, 2.4), layout="constrained")
+    panels = (
+        (share, "area / area of the photograph"),
+        ((height / width).numpy(), "height / width"),
+        (angle, "angle, degrees"),
+    )
+    for axes, (values, label) in zip(figure.subplots(1, 3), panels):
+        axes.hist(values, bins=40, color=COLOURS["rotnet"])
+        axes.set(xlabel=label, yticks=[])
+    small = (share < 0.1).mean()
+    words = f"median share of the area {np.median(share):.2f}, {small:.0%} of the crops below a tenth"
+    return Picture(figure, f"How {len(crops):,} crops are spread over area, ratio and angle; {words}")
+
+
+def accuracy_by_layer(rows: Sequence[dict], title: str) -> Picture:
+    """Probe accuracy over the layers, one line a method; a band shows one standard deviation over seeds.
+
+    rows: with method, layer, accuracy (a share of 1) and seed.
+    """
+    import pandas as pd
+    import seaborn as sns
+
+    table = pd.DataFrame(list(rows))
+    table["accuracy in %"] = 100 * table["accuracy"]
+    methods = [method for method in COLOURS if method in set(table["method"])]
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    sns.lineplot(
+        table,
+        x="layer",
+        y="accuracy in %",
+        hue="method",
+        hue_order=methods,
+        style="method",
+        style_order=methods,
+        palette=COLOURS,
+        markers=MARKERS,
+        dashes=False,
+        errorbar="sd",
+        ax=axes,
+    )
+    axes.set(title=title, xlabel="")
+    axes.grid(axis="y", alpha=0.3)
+    means = table.groupby(["method", "layer"])["accuracy in %"].mean()
+    words = "; ".join(f"{m} {means[m].iloc[0]:.0f} at conv1 and {means[m].iloc[-1]:.0f} at conv5" for m in methods)
+    return Picture(figure, f"{title}. Accuracy in percent, {words}")

@@ -1,0 +1,78 @@
+"""Files that are either whole or not there, and a sentence where a disk says no."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from course_lib.errors import CourseError
+
+
+def cache_folder() -> Path:
+    """Where downloads and decoded pictures are kept: $COURSE_CACHE, or the user's cache folder."""
+    given = os.environ.get("COURSE_CACHE")
+    base = Path(given) if given else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "course_lib"
+    return make_folder(base)
+
+
+def make_folder(path: str | Path) -> Path:
+    """The folder, made if it is not there. Raises CourseError where it cannot be made or written to."""
+    path = Path(path)
+    with disk_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    return path
+
+
+def write_file(path: str | Path, content: bytes | str) -> Path:
+    """Write a file under a temporary name, then rename it: whoever reads it finds the old one or the new one whole.
+
+    Raises CourseError where the disk is full or the folder cannot be written to; the old file is then untouched.
+    """
+    path = Path(path)
+    data = content.encode() if isinstance(content, str) else content
+    with disk_errors(path):
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).chmod(0o644)
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    return path
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turns what the operating system says of a disk into a sentence."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            why = "the disk is full; free some space and run again, nothing that was finished is lost"
+        elif error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+            why = "it cannot be written to; choose another folder"
+        elif error.errno in (errno.ENOTDIR, errno.EEXIST):
+            why = "a file stands where a folder is needed; choose another folder"
+        else:
+            why = f"{error.strerror or error}"
+        raise CourseError(f"{path}: {why}") from error
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

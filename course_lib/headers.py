@@ -1,0 +1,113 @@
+"""What commands write into notebooks and the README, so that nobody types it: measured costs, and badges.
+
+Each text stands between two comments, `<!-- measured -->` and `<!-- /measured -->`, and is written anew every time.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from course_lib.errors import CourseError
+from course_lib.files import write_file
+from course_lib.notebooks import find_notebooks
+from course_lib.results import load_reference
+
+_PLACE = re.compile(r"git\+https://github\.com/[^\s/]+/\S+")
+
+
+def write_notebook(path: Path, notebook: nbformat.NotebookNode) -> None:
+    """A notebook as it is committed: keys sorted, one space of indent, so that a changed word is a changed line."""
+    write_file(path, json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
+
+
+def write_measured(readme: Path) -> list[Path]:
+    """Write each notebook's seconds and memory, from the reference at `quick`, into its first cell and the README.
+
+    Returns the files that changed. Raises CourseError where no reference was made yet.
+    """
+    reference = load_reference("quick")
+    if reference is None:
+        raise CourseError("there is no assets/reference/quick.json; make it with `python -m course_lib reference`")
+    costs = {cost["name"]: cost for cost in reference["notebooks"]}
+    machine = f"{reference['machine']['device']}, torch {reference['machine']['torch']}"
+    changed = []
+    for path in find_notebooks():
+        text = f"*Measured at `quick` on {machine}: {_cost(costs[path.stem])}.*" if path.stem in costs else ""
+        changed += _edit_notebook(path, lambda source, text=text: fill(source, "measured", text))
+    table = ["| notebook | measured at `quick` |", "|---|---|"]
+    for path in find_notebooks():
+        cost = _cost(costs[path.stem]) if path.stem in costs else ""
+        table.append(f"| [{title(path)}](notebooks/{path.name}) | {cost} |")
+    return changed + _edit(readme, lambda source: fill(source, "notebooks", "\n".join(["", *table, ""])))
+
+
+def write_badges(repository: str, branch: str, readme: Path) -> list[Path]:
+    """Write badges that open each notebook on Colab and Binder, and the address that the set-up cells install from.
+
+    repository: OWNER/NAME on GitHub. Returns the files that changed. Raises CourseError for another form.
+    """
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
+        raise CourseError(f"--repo takes OWNER/NAME, as on GitHub, got {repository!r}")
+    changed = []
+    for path in find_notebooks():
+        badges = _badges(repository, branch, f"notebooks/{path.name}")
+        changed += _edit_notebook(
+            path, lambda source, badges=badges: _address(fill(source, "badges", badges), repository)
+        )
+    badges = _badges(repository, branch, "notebooks/00_start_here.ipynb")
+    return changed + _edit(readme, lambda source: fill(source, "badges", badges))
+
+
+def fill(text: str, name: str, content: str) -> str:
+    """`text` with `content` between the comments of that name; unchanged where it has none."""
+    pattern = re.compile(rf"(<!-- {name} -->).*?(<!-- /{name} -->)", re.DOTALL)
+    return pattern.sub(lambda match: f"{match[1]}{content}{match[2]}", text)
+
+
+def title(path: Path) -> str:
+    """The notebook's first heading."""
+    source = nbformat.read(path, 4).cells[0].source
+    return source.splitlines()[0].removeprefix("# ")
+
+
+def _cost(cost: dict[str, Any]) -> str:
+    seconds, gigabytes = cost["seconds"], max(cost["peak_mb"]) / 1000
+    middle = sorted(seconds)[len(seconds) // 2]
+    return f"{middle:.0f} s ({min(seconds):.0f} to {max(seconds):.0f}), {gigabytes:.2f} GB"
+
+
+def _badges(repository: str, branch: str, file: str) -> str:
+    colab = f"https://colab.research.google.com/github/{repository}/blob/{branch}/{file}"
+    binder = f"https://mybinder.org/v2/gh/{repository}/{branch}?urlpath=lab/tree/{file}"
+    return (
+        f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({colab}) "
+        f"[![Open in Binder](https://mybinder.org/badge_logo.svg)]({binder})"
+    )
+
+
+def _address(source: str, repository: str) -> str:
+    return _PLACE.sub(f"git+https://github.com/{repository}", source)
+
+
+def _edit_notebook(path: Path, change: Callable[[str], str]) -> list[Path]:
+    notebook = nbformat.read(path, 4)
+    before = [cell.source for cell in notebook.cells]
+    for cell in notebook.cells:
+        cell.source = change(cell.source)
+    if before == [cell.source for cell in notebook.cells]:
+        return []
+    write_notebook(path, notebook)
+    return [path]
+
+
+def _edit(path: Path, change: Callable[[str], str]) -> list[Path]:
+    before = path.read_text()
+    if (after := change(before)) == before:
+        return []
+    return [write_file(path, after)]

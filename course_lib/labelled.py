@@ -1,0 +1,178 @@
+"""Pictures with labels to probe with: `photos10` (bundled), `cifar10`, `cifar100`, or any folder."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from course_lib.crops import LUMA, CropScheme, render
+from course_lib.datasets import LabelledImages
+from course_lib.downloads import download
+from course_lib.errors import CourseError, unknown
+from course_lib.files import cache_folder, write_file
+from course_lib.images import TASK_PHOTOGRAPHS, read_image, read_photograph
+from course_lib.sources import Source, shrink
+
+
+def load_labelled(name: str, side: int = 32) -> LabelledImages:
+    """The labelled set that a notebook's parameter DATA names: `photos10`, `cifar10`, `cifar100` or `folder:PATH`.
+
+    side: pixels; pictures of another size are resized on their short side and cut to the centre square.
+    Raises CourseError for another name and for a folder that is not laid out as it must be. Where CIFAR has to be
+    fetched and there is no network, a warning says so and photos10 is given instead.
+    """
+    if name == "photos10":
+        return photos10(side)
+    if name in CIFAR:
+        try:
+            return cifar(name, side)
+        except CourseError as error:
+            warnings.warn(f"{error}. Going on with photos10, which needs no download.", stacklevel=2)
+            return photos10(side)
+    if name.startswith("folder:"):
+        return labelled_folder(Path(name.removeprefix("folder:")).expanduser(), side)
+    raise unknown("labelled data set", name, ("photos10", *CIFAR, "folder:PATH"))
+
+
+def photos10(side: int = 32, train: int = 6_000, test: int = 2_000, seed: int = 0) -> LabelledImages:
+    """From which of ten bundled photographs, in grey, is this crop?
+
+    A stand-in that needs no download: training crops come from the left halves of the photographs and test crops
+    from the right halves, and none of the ten is ever a source for training without labels. Brightness and contrast
+    vary, so that the mean grey gives little away.
+    """
+    photographs = [shrink(read_photograph(name), 512) for name in TASK_PHOTOGRAPHS]
+    parts = {}
+    for part, count in (("train", train), ("test", test)):
+        halves = [_half(photograph, part) for photograph in photographs]
+        images = _grey_crops(Source.from_images(halves, part), side, count, seed)
+        parts |= {f"{part}_images": images, f"{part}_labels": torch.arange(count) % len(photographs)}
+    note = "a stand-in made of ten bundled photographs, in grey; train and test come from different halves"
+    return LabelledImages("photos10", TASK_PHOTOGRAPHS, **parts, note=note)
+
+
+def _half(photograph: Tensor, part: str) -> Tensor:
+    middle = photograph.shape[2] // 2
+    return photograph[:, :, :middle] if part == "train" else photograph[:, :, -middle:]
+
+
+def _grey_crops(halves: Source, side: int, count: int, seed: int) -> Tensor:
+    crops = CropScheme(beta=0.01).sample(halves, count, seed)
+    batches = [_grey(render(halves, crops[i : i + 200], side)) for i in range(0, count, 200)]
+    return torch.cat(batches).expand(-1, 3, -1, -1).contiguous()
+
+
+def _grey(images: Tensor) -> Tensor:
+    """(n, 3, h, w) in [-1, 1] as (n, 1, h, w) uint8."""
+    luminance = (images * LUMA.float()[:, None, None]).sum(1, keepdim=True)
+    return ((luminance + 1) * 127.5).round().to(torch.uint8)
+
+
+@dataclass(frozen=True)
+class _Archive:
+    url: str
+    sha256: str
+
+
+CIFAR = {
+    "cifar10": _Archive(
+        "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+        "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
+    ),
+    "cifar100": _Archive(
+        "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz",
+        "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7",
+    ),
+}
+"""Krizhevsky 2009. The hashes are those that Keras publishes for the same two files."""
+
+
+def cifar(name: str, side: int = 32) -> LabelledImages:
+    """CIFAR-10 or CIFAR-100, fetched once into the cache folder and checked there."""
+    from torchvision import datasets
+
+    root = cache_folder()
+    archive = CIFAR[name]
+    download(archive.url, root / archive.url.rsplit("/", 1)[1], archive.sha256)
+    loader = datasets.CIFAR10 if name == "cifar10" else datasets.CIFAR100
+    parts = {}
+    for part in ("train", "test"):
+        # torchvision finds the archive where it would have put it, and only unpacks it.
+        found = loader(str(root), train=part == "train", download=True)
+        images = torch.from_numpy(found.data).permute(0, 3, 1, 2).contiguous()
+        parts |= {f"{part}_images": resize(images, side), f"{part}_labels": torch.tensor(found.targets)}
+    return LabelledImages(name, tuple(found.classes), **parts)
+
+
+def labelled_folder(root: Path, side: int = 32) -> LabelledImages:
+    """A tree of pictures, root/train/CLASS/*.jpg and root/test/CLASS/*.jpg (or val/), as torchvision's ImageFolder.
+
+    Decoded once: the result is kept in the cache folder under the paths, sizes and times of all files. Files that
+    cannot be read are left out, and a warning counts them.
+    """
+    test = next((part for part in ("test", "val") if (root / part).is_dir()), None)
+    if test is None or not (root / "train").is_dir():
+        raise CourseError(f"{root} must hold a folder train/ and a folder test/ or val/, each with one folder a class")
+    classes, train_files = _list_classes(root / "train")
+    test_classes, test_files = _list_classes(root / test)
+    if classes != test_classes:
+        raise CourseError(f"{root}: train/ has the classes {classes}, {test}/ has {test_classes}; make them the same")
+    parts = {}
+    for part, files in (("train", train_files), ("test", test_files)):
+        images, labels = _decoded(files, side)
+        parts |= {f"{part}_images": images, f"{part}_labels": labels}
+    return LabelledImages(f"folder:{root.name}", classes, **parts)
+
+
+def _list_classes(folder: Path) -> tuple[tuple[str, ...], list[tuple[str, int]]]:
+    from torchvision.datasets import ImageFolder
+
+    try:
+        found = ImageFolder(str(folder))
+    except FileNotFoundError as error:
+        raise CourseError(f"{folder} has no pictures in folders, one a class: {error}") from None
+    return tuple(found.classes), found.samples
+
+
+def _decoded(files: list[tuple[str, int]], side: int) -> tuple[Tensor, Tensor]:
+    """The pictures (n, 3, side, side) uint8 and labels (n,), from the cache where they are there."""
+    from safetensors.torch import load, save
+
+    facts = [(path, label, Path(path).stat().st_size, Path(path).stat().st_mtime_ns) for path, label in files]
+    key = hashlib.sha256(repr((side, facts)).encode()).hexdigest()[:16]
+    kept = cache_folder() / f"folder-{key}.safetensors"
+    if kept.exists():
+        found = load(kept.read_bytes())
+        return found["images"], found["labels"]
+    images, labels, broken = [], [], []
+    for path, label in files:
+        try:
+            images.append(resize(read_image(path, shortest_side=1)[None], side))
+            labels.append(label)
+        except CourseError as error:
+            broken.append(error)
+    if broken:
+        warnings.warn(f"{len(broken)} of {len(files)} pictures were left out; the first: {broken[0]}", stacklevel=4)
+    if not images:
+        raise CourseError(f"none of the {len(files)} pictures could be read; the first: {broken[0]}")
+    result = {"images": torch.cat(images), "labels": torch.tensor(labels)}
+    write_file(kept, save(result))
+    return result["images"], result["labels"]
+
+
+def resize(images: Tensor, side: int) -> Tensor:
+    """(n, 3, H, W) uint8 to (n, 3, side, side): the short side resized, the centre square kept."""
+    height, width = images.shape[2:]
+    if (height, width) == (side, side):
+        return images
+    scale = side / min(height, width)
+    size = [max(side, round(height * scale)), max(side, round(width * scale))]
+    images = F.interpolate(images, size=size, mode="bilinear", antialias=True)
+    top, left = (size[0] - side) // 2, (size[1] - side) // 2
+    return images[:, :, top : top + side, left : left + side].contiguous()

@@ -1,0 +1,79 @@
+"""What the course runs on: for the first notebook, for every file of results, and in words."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import platform
+import shutil
+from typing import Any, NamedTuple
+
+import psutil
+import torch
+
+_LEAST_MEMORY = 1.5e9  # bytes free: a notebook takes up to 1.2 GB, and the browser something too
+_LEAST_DISK = 1e9
+
+
+class Check(NamedTuple):
+    """One line of the machine's check: what was looked at, what was found, and what to do about it, if anything."""
+
+    what: str
+    found: str
+    advice: str
+
+
+def this_device() -> torch.device:
+    """The GPU where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def describe_device(device: torch.device) -> str:
+    """The device in words: `2 CPU cores`, or the name of the GPU."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"{cpu_cores()} CPU cores"
+
+
+def cpu_cores() -> int:
+    """The processors that this process may use, which in a container are fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def describe_machine() -> dict[str, Any]:
+    """What a number was measured on."""
+    return {
+        "device": describe_device(this_device()),
+        "processor": platform.machine(),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+    }
+
+
+def check_machine() -> list[Check]:
+    """Whether the course will run here, line by line; an empty advice means that all is well."""
+    free, disk, device = memory_left(), shutil.disk_usage(".").free, this_device()
+    gpu = "" if device.type == "cuda" else "fine for the profile quick; standard and paper need a GPU"
+    return [
+        Check("Python", platform.python_version(), ""),
+        Check("torch", torch.__version__, ""),
+        Check("device", describe_device(device), gpu),
+        Check("free memory", f"{free / 1e9:.1f} GB", "" if free > _LEAST_MEMORY else "shut down other kernels first"),
+        Check("free disk", f"{disk / 1e9:.1f} GB", "" if disk > _LEAST_DISK else "free some space"),
+    ]
+
+
+def release_memory() -> None:
+    """Give freed memory back to the system, after a step that used a lot of it.
+
+    glibc keeps what torch has freed, about a tenth of a gigabyte after a training; on Binder that matters.
+    """
+    with contextlib.suppress(OSError, AttributeError):  # not every system has glibc
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
+def memory_left() -> int:
+    """Bytes that this process can still take: the machine's, or what a container's limit leaves (as on Binder)."""
+    left = psutil.virtual_memory().available
+    limit = os.environ.get("MEM_LIMIT", "")  # set by JupyterHub, and so by Binder
+    return min(left, int(limit) - psutil.Process().memory_info().rss) if limit.isdigit() else left

@@ -1,0 +1,112 @@
+"""AlexNet with its layers by name, as in the paper and in a form for small pictures.
+
+Taught in notebooks 02, 05 and 06.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from course_lib.errors import unknown
+
+LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
+"""The layers that are probed, each taken after its ReLU."""
+
+CHANNELS = {
+    "2012": (96, 256, 384, 384, 256),
+    "small": (64, 192, 384, 256, 256),
+}
+"""Filters a layer: "2012" as DeepCluster and BiGAN have it, "small" as RotNet has it."""
+
+SMALL_SIDE = 64
+"""Pixels. Up to this side the convolutions take the small form."""
+
+
+class AlexNet(nn.Module):
+    """AlexNet's five convolutions with BatchNorm (Krizhevsky et al. 2012; BatchNorm as in RotNet and DeepCluster).
+
+    side: the pictures' side in pixels. Above 64: an 11 x 11 convolution of stride 4 and three 3 x 3 max-pools of
+        stride 2 (the paper's form, for 224 and 128 px). Up to 64: a 5 x 5 convolution of stride 1 and 2 x 2
+        max-pools, so that conv5 still sees a map.
+    width: factor on the number of filters a layer; conv1 keeps at least 32, so that there is something to look at.
+    form: "2012" or "small", a key of CHANNELS.
+
+    `forward` gives (n, out_features): conv5 after its pool, flattened. Raises ValueError for a side below 16.
+    """
+
+    def __init__(self, side: int = 224, width: float = 1.0, form: str = "small") -> None:
+        super().__init__()
+        if side < 16:
+            raise ValueError(f"side must be at least 16 pixels, got {side}")
+        if form not in CHANNELS:
+            raise unknown("form of AlexNet", form, tuple(CHANNELS))
+        self.side = side
+        c1, c2, c3, c4, c5 = (max(8, round(width * c)) for c in CHANNELS[form])
+        c1 = max(c1, 32)
+        stem, pool = ((11, 4, 2), (3, 2)) if side > SMALL_SIDE else ((5, 1, 2), (2, 2))
+        self.conv1 = _block(3, c1, *stem)
+        self.conv2 = _block(c1, c2, 5, 1, 2)
+        self.conv3 = _block(c2, c3, 3, 1, 1)
+        self.conv4 = _block(c3, c4, 3, 1, 1)
+        self.conv5 = _block(c4, c5, 3, 1, 1)
+        self.pool = nn.MaxPool2d(*pool)
+        with torch.inference_mode():
+            self.out_features = self.eval()(torch.zeros(1, 3, side, side)).shape[1]
+        self.train()
+
+    def features(self, images: Tensor, layers: Sequence[str] = LAYERS) -> dict[str, Tensor]:
+        """The feature maps of some layers, after their ReLU; computes no further than the deepest.
+
+        images: (n, 3, side, side) in [-1, 1]. Returns a map (n, channels, height, width) for each layer asked for.
+        Raises CourseError for a layer that does not exist.
+        """
+        for layer in layers:
+            if layer not in LAYERS:
+                raise unknown("layer", layer, LAYERS)
+        maps, x = {}, images
+        for layer in LAYERS[: 1 + max(LAYERS.index(layer) for layer in layers)]:
+            x = getattr(self, layer)(x)
+            if layer in layers:
+                maps[layer] = x
+            if layer in ("conv1", "conv2"):
+                x = self.pool(x)
+        return maps
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(n, out_features) for images (n, 3, side, side) in [-1, 1]."""
+        return self.pool(self.features(images, ("conv5",))["conv5"]).flatten(1)
+
+
+def _block(taken: int, made: int, size: int, stride: int, pad: int) -> nn.Sequential:
+    conv = nn.Conv2d(taken, made, size, stride, pad, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(made), nn.ReLU(inplace=True))
+
+
+def head(inputs: int, outputs: int, hidden: int) -> nn.Sequential:
+    """AlexNet's fully connected top with BatchNorm: two hidden layers, then `outputs` logits."""
+    return nn.Sequential(
+        nn.Linear(inputs, hidden, bias=False),
+        nn.BatchNorm1d(hidden),
+        nn.ReLU(inplace=True),
+        nn.Linear(hidden, hidden, bias=False),
+        nn.BatchNorm1d(hidden),
+        nn.ReLU(inplace=True),
+        nn.Linear(hidden, outputs),
+    )
+
+
+def conv1_filters(trunk: AlexNet) -> Tensor:
+    """The first layer's filters as they act on a picture, BatchNorm folded in: (channels, 3, k, k)."""
+    conv, norm, _ = trunk.conv1
+    return fold_batchnorm(conv.weight, norm.weight, norm.running_var, norm.eps).detach().float().contiguous()
+
+
+def fold_batchnorm(filters: Tensor, gain: Tensor, variance: Tensor, eps: float = 1e-5) -> Tensor:
+    """Filters (c, 3, k, k) times the factor that BatchNorm gives each one's answer: gain / sqrt(variance + eps).
+
+    Without it a picture would show filters at a strength at which the network never uses them. Taught in notebook 05.
+    """
+    return filters * (gain / (variance + eps).sqrt())[:, None, None, None]

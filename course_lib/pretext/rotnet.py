@@ -1,0 +1,60 @@
+"""RotNet: turn every crop by 0, 90, 180 and 270 degrees and let the network tell the turn.
+
+Gidaris, Singh and Komodakis, "Unsupervised representation learning by predicting image rotations", ICLR 2018.
+Taught in notebook 02.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from course_lib.datasets import CropDataset
+from course_lib.networks import AlexNet, head
+from course_lib.profiles import Profile
+
+TURNS = 4
+
+
+class RotNet(nn.Module):
+    """A trunk, and a head that names one of four turns.
+
+    The four turns of a crop are folded into its affine map, so that each is rendered once and exactly: no corner
+    and no second resampling gives the turn away. All four are in the same batch, as in the paper (section 3.1).
+    """
+
+    def __init__(self, trunk: AlexNet, hidden: int = 4096) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.head = head(trunk.out_features, TURNS, hidden)
+
+    @classmethod
+    def build(cls, profile: Profile, data: CropDataset) -> RotNet:
+        """RotNet at a profile's sizes."""
+        return cls(AlexNet(profile.side, profile.width, profile.form), profile.hidden)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits of the four turns: (n, 4) for images (n, 3, side, side) in [-1, 1]."""
+        return self.head(self.trunk(images))
+
+    def views(self, data: CropDataset, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Every crop in all four turns, (4 n, 3, side, side), and the turns, (4 n,): all of turn 0 come first."""
+        crops = data.crops[index]
+        images = torch.cat([data.render(crops.turned(k)) for k in range(TURNS)])
+        return images, torch.arange(TURNS, device=images.device).repeat_interleave(len(index))
+
+    def loss(self, data: CropDataset, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Cross-entropy of the turns, and the share told right, for the crops with these indices (n,)."""
+        images, turns = self.views(data, index)
+        logits = self(images)
+        return F.cross_entropy(logits, turns), (logits.argmax(1) == turns).float().mean()
+
+
+def four_turns(images: Tensor) -> Tensor:
+    """Pictures (n, 3, side, side) turned counter-clockwise by 0, 90, 180 and 270 degrees: (4 n, 3, side, side), all of
+    turn 0 first. Equal to what `RotNet.views` gets from the map, for pictures that are pixels already."""
+    return torch.cat([torch.rot90(images, k, (2, 3)) for k in range(TURNS)])
+
+
+METHOD = RotNet

@@ -1,0 +1,164 @@
+"""Linear probes: how much of a label can be read, linearly, from each layer of a frozen network?
+
+Zhang, Isola and Efros 2016 ask it of conv1 to conv5; Asano et al. 2020, section 4.1, of networks trained on one image.
+Taught in notebook 06.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from course_lib.datasets import LabelledImages, to_float
+from course_lib.machine import release_memory
+from course_lib.networks import LAYERS, AlexNet
+
+NUMBERS = 9216
+"""Features a layer after pooling, about as many as in the paper: no layer wins by being larger."""
+
+DECAYS = (1e-3, 1e-2, 1e-1)
+"""Weight decays to choose from. The features are standardised, so that one grid serves every layer."""
+
+STEPS = 100
+"""L-BFGS steps: enough for an accuracy that no longer moves; a test compares the optimum with scikit-learn's."""
+
+_BATCH = 100
+
+
+@dataclass(frozen=True)
+class ProbeResult:
+    """One linear classifier: accuracies as shares of 1, and the weight decay that was chosen."""
+
+    layer: str
+    accuracy: float
+    train_accuracy: float
+    decay: float
+
+
+def probe(
+    trunk: AlexNet,
+    data: LabelledImages,
+    layers: Sequence[str] = LAYERS,
+    numbers: int = NUMBERS,
+    decays: Sequence[float] = DECAYS,
+) -> list[ProbeResult]:
+    """One probe a layer, all from a single pass of the frozen trunk over the data."""
+    device = next(trunk.parameters()).device
+    data = data.to(device)
+    train = pooled_features(trunk, data.train_images, layers, numbers)
+    test = pooled_features(trunk, data.test_images, layers, numbers)
+    release_memory()
+    return [
+        fit_probe(layer, train[layer], data.train_labels, test[layer], data.test_labels, decays) for layer in layers
+    ]
+
+
+@torch.inference_mode()
+def pooled_features(
+    trunk: AlexNet, images: Tensor, layers: Sequence[str] = LAYERS, numbers: int = NUMBERS
+) -> dict[str, Tensor]:
+    """The layers' feature maps, max-pooled to at most `numbers` values each: (n, channels * s * s) float16 a layer.
+
+    images: (n, 3, side, side) uint8. The trunk runs in evaluation mode, so that BatchNorm does not learn from them.
+    """
+    was_training = trunk.training
+    trunk.eval()
+    kept: dict[str, list[Tensor]] = {layer: [] for layer in layers}
+    for batch in images.split(_BATCH):
+        for layer, maps in trunk.features(to_float(batch), layers).items():
+            kept[layer].append(F.adaptive_max_pool2d(maps, pool_side(maps, numbers)).flatten(1).half())
+    trunk.train(was_training)
+    return {layer: torch.cat(parts) for layer, parts in kept.items()}
+
+
+def pool_side(maps: Tensor, numbers: int) -> int:
+    """The largest s with channels * s * s <= numbers, at least 1 and at most the map's own side."""
+    channels, height = maps.shape[1], maps.shape[2]
+    return max(1, min(height, int((numbers / channels) ** 0.5)))
+
+
+def fit_probe(
+    layer: str, train: Tensor, train_labels: Tensor, test: Tensor, test_labels: Tensor, decays: Sequence[float]
+) -> ProbeResult:
+    """Standardise on the training set, choose the decay on a tenth of it, refit on all of it, test once.
+
+    train, test: features (n, f). The test labels are looked at one time, after every choice has been made.
+    """
+    train, test = standardise(train, test)
+    classes = int(train_labels.max()) + 1
+    decay, start = _choose_decay(train, train_labels, classes, decays)
+    weights = logistic_regression(train, train_labels, classes, decay, start)
+    scores = [accuracy(weights, x, y) for x, y in ((test, test_labels), (train, train_labels))]
+    return ProbeResult(layer, *scores, decay)
+
+
+def standardise(train: Tensor, test: Tensor) -> tuple[Tensor, Tensor]:
+    """Features (n, f) as float32, with the training set's mean and spread taken out of both, one feature at a time."""
+    train, test = train.float(), test.float()
+    mean, std = train.mean(0), train.std(0) + 1e-5
+    return (train - mean) / std, (test - mean) / std
+
+
+def _choose_decay(x: Tensor, y: Tensor, classes: int, decays: Sequence[float]) -> tuple[float, Tensor]:
+    """The decay with the best accuracy on a held-out tenth, and the weights it gave, to start the refit from."""
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0)).to(x.device)
+    held, kept = order[: len(x) // 10], order[len(x) // 10 :]
+    tried, weights = [], None
+    for decay in sorted(decays, reverse=True):  # from stiff to loose, each started where the last one ended
+        weights = logistic_regression(x[kept], y[kept], classes, decay, weights)
+        tried.append((accuracy(weights, x[held], y[held]), decay, weights))
+    return max(tried, key=lambda entry: entry[:2])[1:]
+
+
+def logistic_regression(
+    x: Tensor, y: Tensor, classes: int, decay: float, start: Tensor | None = None, steps: int = STEPS
+) -> Tensor:
+    """Multinomial logistic regression by L-BFGS: convex, so that no rate, schedule or seed is to be chosen.
+
+    x: (n, f). y: (n,) labels below `classes`. Minimises the mean cross-entropy plus decay / 2 times the squared
+    weights, without the bias. Returns (f + 1, classes), the bias last.
+
+    Solved in the variables v = L^T w, where L L^T = c X^T X / n + decay I is the loss's curvature at w = 0: there the
+    valley is nearly round, and a hundred steps go as far as a thousand in w. The penalty needs no solve either, as
+    decay |w|^2 = |v|^2 - c / n |X w|^2.
+    """
+    n, curvature = len(x), (classes - 1) / classes**2
+    gram = (x.T @ x) * (curvature / n)
+    gram.diagonal().add_(decay)
+    factor = torch.linalg.cholesky(gram)
+    z = torch.linalg.solve_triangular(factor, x.T, upper=False).T.contiguous()
+    # Thin products run several times as fast with a multiple of 16 columns; those beyond `classes` stay zero.
+    v = x.new_zeros(x.shape[1] + 1, -(-classes // 16) * 16)
+    if start is not None:
+        v[:-1, :classes], v[-1, :classes] = factor.T @ start[:-1], start[-1]
+    v.requires_grad_()
+    solver = torch.optim.LBFGS(
+        [v], max_iter=steps, history_size=20, tolerance_grad=1e-7, tolerance_change=1e-10, line_search_fn="strong_wolfe"
+    )
+
+    def loss() -> Tensor:
+        solver.zero_grad()
+        scores = z @ v[:-1]
+        penalty = v[:-1].square().sum() - curvature / n * scores.square().sum()
+        value = F.cross_entropy((scores + v[-1])[:, :classes], y) + 0.5 * penalty
+        value.backward()
+        return value
+
+    with torch.enable_grad():
+        solver.step(loss)
+    v = v.detach()[:, :classes]
+    return torch.cat([torch.linalg.solve_triangular(factor.T, v[:-1], upper=True), v[-1:]])
+
+
+def logits(weights: Tensor, x: Tensor) -> Tensor:
+    """(n, classes) from weights (f + 1, classes), the bias last, and features (n, f)."""
+    return torch.addmm(weights[-1], x, weights[:-1])
+
+
+def accuracy(weights: Tensor, x: Tensor, y: Tensor) -> float:
+    """The share of labels told right."""
+    return (logits(weights, x).argmax(1) == y).float().mean().item()

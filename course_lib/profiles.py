@@ -1,0 +1,145 @@
+"""How large everything is: one name, PROFILE, and no other difference in the code."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import torch
+
+from course_lib.errors import CourseError, unknown
+from course_lib.machine import describe_device, this_device
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The sizes of a run.
+
+    side: pixels of a crop. width, form: the AlexNet. hidden: units of the head's hidden layers. d: crops. steps,
+    batch, learning_rate: of training without labels; a batch counts crops, and RotNet turns each four times.
+    label_steps, label_batch: of training with labels. train, test: labelled pictures that are used at most.
+    numbers: features a layer that a probe sees. gpu: whether a GPU is needed.
+    """
+
+    name: str
+    side: int
+    width: float
+    form: str
+    hidden: int
+    d: int
+    steps: int
+    batch: int
+    learning_rate: float
+    label_steps: int
+    label_batch: int
+    train: int
+    test: int
+    numbers: int
+    gpu: bool
+
+
+PROFILES = {
+    "quick": Profile(
+        "quick",
+        side=32,
+        width=0.25,
+        form="small",
+        hidden=512,
+        d=100_000,
+        steps=200,
+        batch=48,
+        learning_rate=0.03,
+        label_steps=200,
+        label_batch=96,
+        train=2_000,
+        test=2_000,
+        numbers=1_000,
+        gpu=False,
+    ),
+    "standard": Profile(
+        "standard",
+        side=32,
+        width=1.0,
+        form="small",
+        hidden=1_024,
+        d=1_281_167,
+        steps=2_500,
+        batch=512,
+        learning_rate=0.1,
+        label_steps=4_000,
+        label_batch=1_024,
+        train=50_000,
+        test=10_000,
+        numbers=9_216,
+        gpu=True,
+    ),
+    # 50 epochs of 192 crops, four turns each, as RotNet's own code (see pretext/rotnet.py); labels for 90 epochs.
+    "paper": Profile(
+        "paper",
+        side=224,
+        width=1.0,
+        form="small",
+        hidden=4_096,
+        d=1_281_167,
+        steps=333_600,
+        batch=192,
+        learning_rate=0.01,
+        label_steps=450_000,
+        label_batch=256,
+        train=1_281_167,
+        test=50_000,
+        numbers=9_216,
+        gpu=True,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Course:
+    """What every notebook begins with: the sizes, the seed, and the device that everything runs on."""
+
+    profile: Profile
+    seed: int
+    device: torch.device
+
+
+def load_profile(name: str) -> Profile:
+    """The profile of this name. Raises CourseError for another, and lists those there are."""
+    if name not in PROFILES:
+        raise unknown("profile", name, tuple(PROFILES))
+    return PROFILES[name]
+
+
+def runnable_profile(name: str, or_quick: bool = False) -> Profile:
+    """The profile of this name, if this machine can run it.
+
+    Raises CourseError for a profile that needs a GPU where there is none, unless `or_quick` allows the small one.
+    """
+    profile = load_profile(name)
+    if not profile.gpu or this_device().type == "cuda":
+        return profile
+    if or_quick:
+        return PROFILES["quick"]
+    raise CourseError(
+        f"the profile {name!r} needs a GPU and none was found; "
+        "choose 'quick', or set OR_QUICK to True to fall back to it"
+    )
+
+
+def start(profile: str = "quick", seed: int = 0, or_quick: bool = False) -> Course:
+    """Choose the device, seed torch, and say in one line what the notebook runs on.
+
+    Raises CourseError as `runnable_profile` does.
+    """
+    chosen, device = runnable_profile(profile, or_quick), this_device()
+    if chosen.name != profile:
+        print(f"No GPU was found for the profile {profile!r}: going on at {chosen.name!r}, as OR_QUICK allows.")
+    torch.manual_seed(seed)
+    warnings.formatwarning = _one_line
+    print(f"Profile {chosen.name}, seed {seed}, on {describe_device(device)}, torch {torch.__version__}.")
+    return Course(chosen, seed, device)
+
+
+def _one_line(message: Warning | str, *_: object, **__: object) -> str:
+    """A warning as a sentence, without the file and line that a learner has no use for."""
+    return f"Note: {message}\n"

@@ -1,0 +1,120 @@
+"""The reference: the course run with several seeds on one machine, kept in assets/ as bands, filters and figures."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from course_lib.errors import CourseError
+from course_lib.figures import Picture, accuracy_by_layer, compare_filters
+from course_lib.files import make_folder, write_file
+from course_lib.machine import describe_machine
+from course_lib.notebooks import find_notebooks
+from course_lib.results import assets_folder
+from course_lib.runs import run_notebooks
+from course_lib.sources import load_source
+from course_lib.widgets import crop_panel
+
+PROBES = "06"
+"""The notebook that is run once more for every further labelled set."""
+
+
+def make_reference(profile: str, seeds: Sequence[int], data: Sequence[str], folder: Path) -> Path:
+    """Run the course once a seed below `folder`, and write assets/reference/PROFILE.json, the filters and the figures.
+
+    data: labelled sets; the first goes through all notebooks, the others through the one with the probes. Runs that
+    are in `folder` already are kept, so that an interrupted reference goes on where it was. Raises CourseError when
+    a notebook fails.
+    """
+    first, *others = find_notebooks()
+    runs = [_run(folder / f"seed-{seed}", others, profile, seed, data[0]) for seed in seeds]
+    for name in data[1:]:
+        label = _without_path(name).replace(":", "-")
+        runs += [_run(folder / f"seed-{seed}-{label}", find_notebooks([PROBES]), profile, seed, name) for seed in seeds]
+    path = _write(profile, seeds, data, runs)
+    # The first notebook shows the reference, so it can be timed only now that there is one.
+    runs += [_run(folder / f"seed-{seed}-start", [first], profile, seed, data[0]) for seed in seeds]
+    _write(profile, seeds, data, runs)
+    _write_pictures(profile, runs, folder / f"seed-{seeds[0]}" / "trained")
+    return path
+
+
+def _run(folder: Path, paths: Sequence[Path], profile: str, seed: int, data: str) -> dict[str, Any]:
+    """The results of one run, from an earlier one where it was finished."""
+    done = folder / "results.json"
+    if not done.exists() or len(json.loads(done.read_text())["notebooks"]) < len(paths):
+        values = {path: {"PROFILE": profile, "SEED": seed} for path in paths}
+        for path in values:
+            if path.stem.startswith(PROBES):
+                values[path]["DATA"] = data
+        results = run_notebooks(values, profile, make_folder(folder))
+        if failed := [f"{result.name}: {result.error}" for result in results if result.error]:
+            done.unlink()
+            raise CourseError(f"no reference was made, because of {'; '.join(failed)}")
+    return json.loads(done.read_text())
+
+
+def _write(profile: str, seeds: Sequence[int], data: Sequence[str], runs: Sequence[dict[str, Any]]) -> Path:
+    names = sorted({notebook["name"] for run in runs for notebook in run["notebooks"]})
+    costs = {name: [n for run in runs for n in run["notebooks"] if n["name"] == name][: len(seeds)] for name in names}
+    labels = " ".join(f"--data {_without_path(name)}" for name in data)
+    summary = {
+        "command": f"python -m course_lib reference --profile {profile} --seeds {','.join(map(str, seeds))} {labels}",
+        "profile": profile,
+        "date": date.today().isoformat(),
+        "commit": _commit(),
+        "machine": describe_machine(),
+        "seeds": list(seeds),
+        "notebooks": [
+            {"name": name, "seconds": [c["seconds"] for c in cost], "peak_mb": [c["peak_mb"] for c in cost]}
+            for name, cost in costs.items()
+        ],
+        "probes": [row for run in runs for row in run["probes"]],
+        "measures": _distinct(row for run in runs for row in run["measures"]),
+    }
+    path = make_folder(assets_folder() / "reference") / f"{profile}.json"
+    return write_file(path, json.dumps(summary, indent=1) + "\n")
+
+
+def _without_path(data: str) -> str:
+    """`folder:/home/me/cifar` as `folder:cifar`: the name that tables have, and no path of somebody's machine."""
+    return f"folder:{Path(data).name}" if data.startswith("folder:") else data
+
+
+def _distinct(rows: Any) -> list[dict[str, Any]]:
+    return list({json.dumps(row, sort_keys=True): row for row in rows}.values())
+
+
+def _commit() -> str:
+    """The commit that the code is at, with a plus where files have changed since."""
+    where = Path(__file__).parent
+    asked = subprocess.run(["git", "describe", "--always", "--dirty=+"], cwd=where, capture_output=True, text=True)
+    return asked.stdout.strip() or "unknown"
+
+
+def _write_pictures(profile: str, runs: Sequence[dict[str, Any]], trained: Path) -> None:
+    filters = _filters(trained)
+    write_file(assets_folder() / "reference" / f"{profile}-filters.safetensors", save(filters))
+    figures = make_folder(assets_folder() / "figures")
+    labelled = runs[0]["probes"][0]["data"]
+    rows = [row for run in runs for row in run["probes"] if row["data"] == labelled]
+    for name, picture in {
+        "crops": Picture(crop_panel(load_source("china"), 1e-4, 0.75, 35), "One photograph, and crops of it"),
+        "filters": compare_filters(filters, "First-layer filters: untrained, from one photograph, from labels"),
+        "layers": accuracy_by_layer(rows, f"Linear probes on {labelled}"),
+    }.items():
+        write_file(figures / f"{name}.png", picture.png())
+
+
+def _filters(trained: Path) -> dict[str, Tensor]:
+    """The first layers' filters (n, 3, k, k) of the networks in a folder of trainings, by method."""
+    films = {path.stem.partition("-")[0]: load_file(path)["history.film"] for path in trained.glob("*.safetensors")}
+    random = {"random": films["rotnet"][0]}
+    return {name: film.contiguous() for name, film in (random | {k: films[k][-1] for k in sorted(films)}).items()}

@@ -1,0 +1,124 @@
+"""Numbers that travel from a notebook to the runner, as a table to read, and against the reference.
+
+A probe's row is `{method, source, n, data, layer, accuracy, seed}`: n is the number of pictures that the network was
+trained on, accuracy a share of 1. Any other number is a row `{measure, method, source, steps, value, seed}`.
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pandas as pd
+from safetensors.torch import load_file
+from scipy.special import stdtrit
+from torch import Tensor
+
+import course_lib
+from course_lib.networks import LAYERS
+from course_lib.probes import ProbeResult
+
+MIME = "application/vnd.course-lib.probes+json"
+"""The type under which a notebook's output carries its rows."""
+
+
+def probe_rows(
+    method: str, source: str, n: int, data: str, results: Sequence[ProbeResult], seed: int
+) -> list[dict[str, Any]]:
+    """The rows of one network's probes."""
+    same = {"method": method, "source": source, "n": n, "data": data}
+    return [same | {"layer": r.layer, "accuracy": round(r.accuracy, 4), "seed": seed} for r in results]
+
+
+def measure_row(measure: str, method: str, source: str, steps: int, value: float, seed: int) -> dict[str, Any]:
+    """The row of a number that is not a probe's, such as the accuracy of the pretext task."""
+    same = {"measure": measure, "method": method, "source": source, "steps": steps}
+    return same | {"value": round(value, 4), "seed": seed}
+
+
+def publish(rows: Sequence[dict[str, Any]]) -> None:
+    """Show rows as a table in a notebook; the runner finds them in the saved output."""
+    from IPython.display import display
+
+    table = accuracy_table(rows) if "accuracy" in rows[0] else pd.DataFrame(list(rows))
+    words = {"text/plain": table.to_string(index=False), "text/html": table.to_html(border=0, index=False)}
+    display({**words, MIME: list(rows)}, raw=True)
+
+
+def published_rows(notebook: nbformat.NotebookNode) -> list[dict[str, Any]]:
+    """All rows that an executed notebook has published, in order."""
+    outputs = (output for cell in notebook.cells for output in cell.get("outputs", []))
+    return [dict(row) for output in outputs for row in output.get("data", {}).get(MIME, [])]
+
+
+def accuracy_table(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
+    """Accuracy in percent, one line a network, one column a layer; several seeds are averaged."""
+    frame = pd.DataFrame(list(rows))
+    frame["accuracy in %"] = 100 * frame["accuracy"]
+    keys = ["data", "method", "source", "n"]
+    table = frame.pivot_table("accuracy in %", keys, "layer", sort=False).round(1)
+    table = table[[layer for layer in LAYERS if layer in table]]
+    table.columns.name = None
+    return table.reset_index()
+
+
+def load_reference(profile: str) -> dict[str, Any] | None:
+    """What our own runs of a profile gave, from assets/reference; None where none was made yet."""
+    path = assets_folder() / "reference" / f"{profile}.json"
+    return json.loads(path.read_text()) if path.is_file() else None
+
+
+def load_reference_filters(profile: str) -> dict[str, Tensor]:
+    """First-layer filters (n, 3, k, k) of the reference run's networks, by method; empty where none was made yet."""
+    path = assets_folder() / "reference" / f"{profile}-filters.safetensors"
+    return load_file(path) if path.is_file() else {}
+
+
+def assets_folder() -> Path:
+    """The course's assets: in the checkout, or inside the installed package."""
+    checkout = Path(course_lib.__file__).parents[1] / "assets"
+    return checkout if checkout.is_dir() else Path(str(importlib.resources.files("course_lib") / "assets"))
+
+
+def band(values: Sequence[float]) -> tuple[float, float]:
+    """Where one more seed is expected to fall, 19 times out of 20, after these (at least two) seeds.
+
+    The prediction interval of a normal law with unknown spread: mean -+ t * sd * sqrt(1 + 1 / n).
+    """
+    if len(values) < 2:
+        raise ValueError(f"a band needs at least two seeds, got {len(values)}")
+    series = pd.Series(values)
+    reach = stdtrit(len(values) - 1, 0.975) * series.std() * (1 + 1 / len(values)) ** 0.5
+    return series.mean() - reach, series.mean() + reach
+
+
+def compare(rows: Sequence[dict[str, Any]], profile: str) -> pd.DataFrame:
+    """Your numbers beside the band of the reference run's, accuracies in percent.
+
+    A row without a counterpart in the reference (another source, other data) is left out, and a line says so.
+    """
+    reference = load_reference(profile) or {"probes": [], "measures": []}
+    lines = []
+    for row in rows:
+        same = [_value(r) for r in reference["probes"] + reference["measures"] if _identity(r) == _identity(row)]
+        if len(same) >= 2:
+            low, high = band(same)
+            verdict = "inside" if low <= _value(row) <= high else "outside"
+            lines.append([row["method"], row.get("layer") or row["measure"], _value(row), low, high, verdict])
+    if reference["probes"]:
+        print(f"Reference: seeds {reference['seeds']} on {reference['machine']['device']}, {reference['date']}.")
+    if len(lines) < len(rows):
+        print(f"{len(rows) - len(lines)} of your {len(rows)} numbers have no counterpart in the reference.")
+    return pd.DataFrame(lines, columns=["method", "what", "yours", "from", "to", "band"]).round(2)
+
+
+def _identity(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if key not in ("accuracy", "value", "seed")}
+
+
+def _value(row: dict[str, Any]) -> float:
+    return 100 * row["accuracy"] if "accuracy" in row else row["value"]

@@ -1,0 +1,189 @@
+"""The N source images that every crop is cut from, on one device as one mip atlas.
+
+Taught in notebook 01. A mip atlas holds each image at full size and halved again and again, all in one tensor, so
+that a crop of any size is read from a copy whose pixels are about as large as the crop's own: no aliasing, and one
+gather serves a whole batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from course_lib.errors import CourseError
+from course_lib.images import PHOTOGRAPHS, list_images, read_image, read_photograph
+
+GENERATED = ("dead_leaves", "noise", "flat")
+LONGEST_SIDE = 2048
+"""Pixels. A larger photograph is averaged down to this first, so that any camera's picture fits into memory."""
+
+_SMALLEST_LEVEL = 4
+_BORDER = 1
+_LUMA = torch.tensor([0.299, 0.587, 0.114])
+
+
+@dataclass(frozen=True)
+class Source:
+    """N source images of any sizes in one mip atlas.
+
+    name: what the images are, for tables and captions.
+    atlas: (3, height, width) float32 in [0, 1], every level of every image with a border of repeated pixels.
+    sizes: (N, 2) width and height of each image in pixels.
+    levels: (N, L, 4) left, top, width and height of each level in the atlas; an image with fewer than L levels
+        repeats its last.
+    mean_grey: (N,) mean luminance of each image in [0, 1], the pivot of the contrast jitter.
+    """
+
+    name: str
+    atlas: Tensor
+    sizes: Tensor
+    levels: Tensor
+    mean_grey: Tensor
+
+    @classmethod
+    def from_images(cls, images: Sequence[Tensor], name: str) -> Source:
+        """An atlas of N images, each (3, H, W) uint8. Raises ValueError where there is none."""
+        if not images:
+            raise ValueError("a source needs at least one image, got none")
+        chains = [mip_levels(image) for image in images]
+        atlas, levels = _pack(chains)
+        sizes = torch.tensor([[image.shape[2], image.shape[1]] for image in images])
+        grey = torch.stack([_LUMA @ chain[0].mean((1, 2)) for chain in chains])
+        return cls(name, atlas, sizes, levels, grey)
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the atlas lies, and crops are rendered."""
+        return self.atlas.device
+
+    def image(self, i: int = 0) -> Tensor:
+        """Image i at full size: (3, H, W) float32 in [0, 1]."""
+        left, top, width, height = self.levels[i, 0].tolist()
+        return self.atlas[:, top : top + height, left : left + width]
+
+    def to(self, device: torch.device | str) -> Source:
+        """The same source on a device."""
+        return replace(
+            self,
+            atlas=self.atlas.to(device),
+            sizes=self.sizes.to(device),
+            levels=self.levels.to(device),
+            mean_grey=self.mean_grey.to(device),
+        )
+
+
+def load_source(name: str, n: int = 1, seed: int = 0) -> Source:
+    """The source that a notebook's parameters SOURCE and N name.
+
+    name: a bundled photograph (`china`), a generated image (`dead_leaves`, `noise`, `flat`), a picture file, or a
+        folder of pictures, of which `n` are drawn by `seed`.
+    Raises CourseError for a name that is none of these and for a folder with fewer than n pictures.
+    """
+    if name in PHOTOGRAPHS:
+        images = [read_photograph(name)]
+    elif name in GENERATED:
+        images = [generate(name, seed=seed + i) for i in range(n)]
+    elif Path(name).is_dir():
+        images = [read_image(path) for path in _draw_paths(Path(name), n, seed)]
+    elif Path(name).is_file():
+        images = [read_image(name)]
+    else:
+        known = ", ".join(PHOTOGRAPHS + GENERATED)
+        raise CourseError(f"no source is called {name!r}; give one of {known}, or the path of a picture or a folder")
+    if len(images) != n:
+        raise CourseError(f"{name!r} is one image but N = {n} were asked for; give a folder of at least {n} pictures")
+    label = name if name in PHOTOGRAPHS + GENERATED else Path(name).name
+    return Source.from_images([shrink(image) for image in images], label)
+
+
+def _draw_paths(folder: Path, n: int, seed: int) -> list[Path]:
+    paths = list_images(folder)
+    if n > len(paths):
+        raise CourseError(f"{folder} holds {len(paths)} pictures but N = {n} were asked for; add more or lower N")
+    chosen = np.random.default_rng(seed).permutation(len(paths))[:n]
+    return [paths[i] for i in sorted(chosen)]
+
+
+def shrink(image: Tensor, longest_side: int = LONGEST_SIDE) -> Tensor:
+    """(3, H, W) uint8, averaged down where its longest side is above `longest_side` pixels."""
+    scale = longest_side / max(image.shape[1:])
+    if scale >= 1:
+        return image
+    size = [round(side * scale) for side in image.shape[1:]]
+    return F.interpolate(image[None], size=size, mode="bilinear", antialias=True)[0]
+
+
+def mip_levels(image: Tensor) -> list[Tensor]:
+    """(3, H, W) uint8 as float32 in [0, 1], followed by its halvings down to a few pixels."""
+    levels = [image.float() / 255]
+    while min(levels[-1].shape[1:]) >= 2 * _SMALLEST_LEVEL:
+        half = [(side + 1) // 2 for side in levels[-1].shape[1:]]
+        levels.append(F.interpolate(levels[-1][None], size=half, mode="bilinear", antialias=True)[0])
+    return levels
+
+
+def _pack(chains: list[list[Tensor]]) -> tuple[Tensor, Tensor]:
+    """All levels of all images on one sheet: an image's levels lie side by side, the images on shelves."""
+    padded = [[_pad(level) for level in chain] for chain in chains]
+    strips = [(sum(p.shape[2] for p in chain), chain[0].shape[1]) for chain in padded]
+    sheet_width = max(max(w for w, _ in strips), int(sum(w * h for w, h in strips) ** 0.5))
+    count = max(len(chain) for chain in chains)
+    boxes, left, top, shelf = [], 0, 0, 0
+    for (width, height), chain in zip(strips, padded):
+        if left + width > sheet_width:
+            left, top, shelf = 0, top + shelf, 0
+        offsets = left + np.cumsum([0] + [p.shape[2] for p in chain[:-1]])
+        rows = [(x, top, p.shape[2], p.shape[1]) for x, p in zip(offsets.tolist(), chain)]
+        boxes.append(rows + [rows[-1]] * (count - len(rows)))
+        left, shelf = left + width, max(shelf, height)
+    atlas = torch.zeros(3, top + shelf, sheet_width)
+    for chain, rows in zip(padded, boxes):
+        for level, (x, y, width, height) in zip(chain, rows):
+            atlas[:, y : y + height, x : x + width] = level
+    inner = torch.tensor([_BORDER, _BORDER, -2 * _BORDER, -2 * _BORDER])
+    return atlas, torch.tensor(boxes) + inner
+
+
+def _pad(level: Tensor) -> Tensor:
+    return F.pad(level[None], (_BORDER,) * 4, mode="replicate")[0]
+
+
+def generate(kind: str, width: int = 640, height: int = 427, seed: int = 0) -> Tensor:
+    """An image made by a rule, for the controls: (3, height, width) uint8.
+
+    `flat` is one grey, `noise` has independent uniform pixels, `dead_leaves` is a pile of discs whose radii follow
+    a power law, which gives it the edges and the scale statistics of a photograph without its content
+    (Lee, Mumford and Huang 2001).
+    """
+    rng = np.random.default_rng(seed)
+    if kind == "flat":
+        return torch.full((3, height, width), 128, dtype=torch.uint8)
+    if kind == "noise":
+        return torch.from_numpy(rng.integers(0, 256, (3, height, width), dtype=np.uint8))
+    if kind == "dead_leaves":
+        return _dead_leaves(width, height, rng)
+    raise CourseError(f"no generated image is called {kind!r}; there is {', '.join(GENERATED)}")
+
+
+def _dead_leaves(width: int, height: int, rng: np.random.Generator, leaves: int = 6000) -> Tensor:
+    smallest, largest = 2.0, height / 3
+    # Radii with density r^-3 between the two limits, by inverting the cumulative distribution.
+    u = rng.random(leaves)
+    radii = (smallest**-2 + u * (largest**-2 - smallest**-2)) ** -0.5
+    x, y = rng.uniform(-20, width + 20, leaves), rng.uniform(-20, height + 20, leaves)
+    colours = rng.integers(0, 256, (leaves, 3))
+    canvas = Image.new("RGB", (width, height), tuple(colours[0].tolist()))
+    pen = ImageDraw.Draw(canvas)
+    for cx, cy, r, colour in zip(x, y, radii, colours.tolist()):
+        pen.ellipse((cx - r, cy - r, cx + r, cy + r), fill=tuple(colour))
+    return torch.from_numpy(np.array(canvas)).permute(2, 0, 1).contiguous()
