@@ -1,0 +1,28 @@
+"""What all tests share: folders of their own, and tools that CI must have and a user need not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the user's cache, or the runs of the checkout."""
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("COURSE_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("COURSE_LIVE", "0")
+
+
+def require(tool: str) -> None:
+    """Skip a test where a program is missing; in CI, which installs it, fail instead."""
+    if shutil.which(tool):
+        return
+    if os.environ.get("COURSE_CI"):
+        pytest.fail(f"{tool} is missing, and CI installs it")
+    pytest.skip(f"{tool} is not installed")

@@ -1,0 +1,140 @@
+"""Exercises: the library's function passes, a stub is no attempt, and each typical mistake is named."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from course_lib.crops import bounding_box, crop_size
+from course_lib.errors import CourseError
+from course_lib.exercises import attempted, check, diagnose, find_exercises
+from course_lib.exercises.compare import difference
+
+EXERCISES = find_exercises()
+
+
+def stub(*args: Any) -> Any:
+    """To be written."""
+
+
+def box_without_abs(w: Any, h: Any, angle: Any) -> Any:
+    return w * angle.cos() + h * angle.sin(), w * angle.sin() + h * angle.cos()
+
+
+def own_mean(train: Any, test: Any) -> Any:
+    return (train - train.mean(0)) / (train.std(0) + 1e-5), (test - test.mean(0)) / (test.std(0) + 1e-5)
+
+
+def pooled_mean(train: Any, test: Any) -> Any:
+    both = torch.cat([train, test])
+    return (train - train.mean(0)) / (train.std(0) + 1e-5), (test - both.mean(0)) / (both.std(0) + 1e-5)
+
+
+WRONG: list[tuple[str, Callable[..., Any], str]] = [
+    ("00.share", lambda w, h, W, H: W * H / (w * h), "upside down"),
+    ("00.share", lambda w, h, W, H: 100 * w * h / (W * H), "not percent"),
+    ("00.share", lambda w, h, W, H: (w + h) / (W + H), "not a sum"),
+    ("00.share", lambda w, h, W, H: "a lot", "a number is expected"),
+    ("01.size", lambda a, r: ((a * r).sqrt(), (a / r).sqrt()), "swapped"),
+    ("01.size", lambda a, r: (a.sqrt(), a.sqrt()), "the ratio of height to width is not"),
+    ("01.size", lambda a, r: (a / r, a), "width times height is not the area"),
+    ("01.size", lambda a, r: a, "Two tensors are expected"),
+    ("01.box", box_without_abs, "for a negative angle your box comes out too small"),
+    ("01.box", lambda w, h, a: (w, h), "Right for a crop that is not turned"),
+    ("01.box", lambda w, h, a: bounding_box(h, w, a), "other values"),
+    ("02.turns", lambda x: torch.cat([torch.rot90(x, -k, (2, 3)) for k in range(4)]), "clockwise"),
+    (
+        "02.turns",
+        lambda x: torch.stack([torch.rot90(x, k, (2, 3)) for k in range(4)], 1).flatten(0, 1),
+        "another order",
+    ),
+    ("02.turns", lambda x: torch.cat([x, x.flip(3), x.flip(2), x.flip(2, 3)]), "mirror image"),
+    ("02.turns", lambda x: x, "has the shape"),
+    ("05.fold", lambda w, g, v: w * (g / v)[:, None, None, None], "divide by the variance"),
+    ("05.fold", lambda w, g, v: w * (g * v.sqrt())[:, None, None, None], "multiply by the standard deviation"),
+    ("05.fold", lambda w, g, v: w / v.sqrt()[:, None, None, None], "gain is missing"),
+    ("05.fold", lambda w, g, v: w * g / v.sqrt(), "It raised RuntimeError"),
+    ("06.standardise", own_mean, "by their own mean"),
+    ("06.standardise", pooled_mean, "that is a leak"),
+    ("06.standardise", lambda a, b: (a - a.mean(), b - a.mean()), "Training features"),
+]
+
+
+@pytest.mark.parametrize("key", EXERCISES)
+def test_the_librarys_function_is_right(key: str, capsys: pytest.CaptureFixture[str]) -> None:
+    answer = EXERCISES[key].answer
+    assert check(key, answer) is answer
+    assert f"{key}: right" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("key", EXERCISES)
+def test_a_stub_is_no_attempt_and_no_obstacle(key: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert check(key, stub) is EXERCISES[key].answer
+    assert "not attempted yet" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("key", "mistake", "words"), WRONG, ids=[f"{key}-{words}" for key, _, words in WRONG])
+def test_each_typical_mistake_is_named(
+    key: str, mistake: Callable[..., Any], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert check(key, mistake) is EXERCISES[key].answer
+    said = capsys.readouterr().out
+    assert "not yet" in said and words in said
+
+
+def test_every_exercise_has_three_mistakes() -> None:
+    for key in EXERCISES:
+        assert sum(key == known for known, _, _ in WRONG) >= 3
+
+
+def test_strict_mode_fails_a_wrong_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COURSE_STRICT", "1")
+    with pytest.raises(CourseError, match="01.size: Your width and height are swapped"):
+        check("01.size", WRONG[4][1])
+    check("01.size", crop_size)
+    check("01.size", stub)
+
+
+def test_an_unknown_exercise_is_answered_with_those_there_are() -> None:
+    with pytest.raises(CourseError, match=r"'99.none'; there is 00.share"):
+        check("99.none", stub)
+
+
+def test_what_counts_as_an_attempt() -> None:
+    def only_pass() -> None:
+        pass
+
+    def something() -> int:
+        """With a docstring."""
+        return 1
+
+    assert not attempted(only_pass) and not attempted(stub)
+    assert attempted(something) and attempted(lambda: 1) and attempted(print)
+
+
+def test_whatever_an_answer_raises_is_feedback() -> None:
+    def explode(*_: Any) -> None:
+        raise MemoryError("no")
+
+    assert "It raised MemoryError" in diagnose(EXERCISES["01.size"], explode)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (None, "returned nothing"),
+        (3.0, "returned float"),
+        (torch.zeros(2), "the shape (2,), and (3,)"),
+        (torch.tensor([1.0, math.nan, 3.0]), "not finite"),
+        (torch.tensor([1.0, 2.0, 3.01]), "Close, but not equal"),
+        (torch.tensor([1.0, 2.0, -3.0]), "The right shape, but other values"),
+        (torch.tensor([1, 2, 3]), ""),
+    ],
+)
+def test_how_far_off_an_answer_is(given: Any, words: str) -> None:
+    said = difference(given, torch.tensor([1.0, 2.0, 3.0]))
+    assert words in said and bool(said) == bool(words)

@@ -1,0 +1,298 @@
+"""The course's notebooks: linted, executed as papermill and nbval do it, and without a network.
+
+And the tools themselves: with notebooks that are bad on purpose, they must fail.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+import pytest
+from conftest import ROOT
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
+
+from course_lib.anatomy import lint, strip
+from course_lib.headers import fill, title, write_notebook
+from course_lib.networks import LAYERS
+from course_lib.notebooks import execute, find_notebooks, hidden_errors, read_parameters
+
+BAD = ROOT / "tests/bad_notebooks"
+COURSE = find_notebooks()
+
+
+@pytest.mark.parametrize("path", COURSE, ids=lambda path: path.stem)
+def test_the_anatomy_of_a_notebook(path: Path) -> None:
+    assert lint(path) == []
+
+
+@pytest.mark.parametrize("path", COURSE, ids=lambda path: path.stem)
+def test_a_notebook_says_what_it_was_measured_at(path: Path) -> None:
+    assert "Measured at `quick` on" in nbformat.read(path, 4).cells[0].source
+
+
+def damaged(change: Callable[[NotebookNode], None], folder: Path) -> Path:
+    """A copy of a good notebook with one thing changed."""
+    notebook = copy.deepcopy(nbformat.read(COURSE[-1], 4))
+    change(notebook)
+    path = folder / "99_bad.ipynb"
+    write_notebook(path, notebook)
+    return path
+
+
+def code(notebook: NotebookNode, tag: str) -> NotebookNode:
+    return next(cell for cell in notebook.cells if tag in cell.metadata.get("tags", []))
+
+
+def replace(old: str, new: str) -> Callable[[NotebookNode], None]:
+    """Replaces a text everywhere in the notebook."""
+
+    def change(notebook: NotebookNode) -> None:
+        assert any(old in cell.source for cell in notebook.cells)
+        for cell in notebook.cells:
+            cell.source = cell.source.replace(old, new)
+
+    return change
+
+
+def add(*cells: NotebookNode) -> Callable[[NotebookNode], None]:
+    return lambda notebook: notebook.cells.extend(cells)
+
+
+DAMAGE: list[tuple[str, Callable[[NotebookNode], None]]] = [
+    ("has outputs or a count", add(new_code_cell("1", outputs=[new_output("stream", text="1")]))),
+    ("has outputs or a count", add(new_code_cell("1", execution_count=3))),
+    ("holds widget state", lambda nb: nb.metadata.update(widgets={"state": {}})),
+    ("no kernelspec", lambda nb: nb.metadata.pop("kernelspec")),
+    ("0 cells tagged parameters", lambda nb: code(nb, "parameters").metadata.pop("tags")),
+    ("more than `NAME = scalar`", lambda nb: code(nb, "parameters").update(source="SEEDS = [0, 1]")),
+    ("more than `NAME = scalar`", lambda nb: code(nb, "parameters").update(source="import os\nSEED = 0")),
+    ("only the set-up cell may", add(new_code_cell("!pip install something"))),
+    ("only the set-up cell may", add(new_code_cell("if True:\n    %pip install something"))),
+    ("one cell tagged set-up", replace("--no-deps", "--upgrade")),
+    ("26 lines of code", add(new_code_cell("\n".join("x = 1" for _ in range(26))))),
+    ("picture without alternative text", add(new_markdown_cell("![](figure.png)"))),
+    ("<img> without alt", add(new_markdown_cell('<img src="figure.png">'))),
+    ("<img> without alt", add(new_markdown_cell('<img src="figure.png" alt="">'))),
+    ("picture without a caption", add(new_code_cell("import matplotlib.pyplot as plt"))),
+    ("picture without a caption", add(new_code_cell("display(figure)"))),
+    ("one heading of level 1", add(new_markdown_cell("# Another title"))),
+    ("skip a level", add(new_markdown_cell("#### Too deep"))),
+    ("types a result into the prose ('57.3 %')", add(new_markdown_cell("It reaches 57.3 % here."))),
+    ("types a result into the prose", add(new_markdown_cell("It has an accuracy of 0.57."))),
+    ("types a result into the prose", add(new_markdown_cell("It gains five points, from 52 to 57 percent."))),
+    ("lacks **Claim.**", replace("**Claim.**", "Claim:")),
+    ("lacks **Predict.**", replace("**Predict.**", "Guess.")),
+    ("lacks a section that begins with 'Limits'", replace("## Limits", "## Ends")),
+    ("lacks a section that begins with 'Control'", replace("## Control", "## Other")),
+    ("which is no exercise", replace('check("06.standardise"', 'check("06.none"')),
+    ("it has no exercise", replace("check(", "look(")),
+]
+
+
+@pytest.mark.parametrize(("words", "change"), DAMAGE, ids=[f"{i}-{words}" for i, (words, _) in enumerate(DAMAGE)])
+def test_the_lint_can_fail(words: str, change: Callable[[NotebookNode], None], tmp_path: Path) -> None:
+    problems = lint(damaged(change, tmp_path))
+    assert len(problems) == 1 and words in problems[0], problems
+
+
+def test_the_lint_survives_what_is_no_notebook(tmp_path: Path) -> None:
+    for i, content in enumerate(("", "{", "[]", '{"cells": 3}')):
+        path = tmp_path / f"{i}.ipynb"
+        path.write_text(content)
+        assert "is no notebook" in lint(path)[0]
+
+
+def test_strip_leaves_what_the_author_wrote(tmp_path: Path) -> None:
+    clean = COURSE[-1].read_text()
+
+    def run(notebook: NotebookNode) -> None:
+        notebook.metadata.widgets = {"state": {}}
+        for i, cell in enumerate(c for c in notebook.cells if c.cell_type == "code"):
+            cell.outputs, cell.execution_count = [new_output("stream", text="x")], i
+            cell.metadata.papermill = {"duration": 1}
+
+    path = damaged(run, tmp_path)
+    assert path.read_text() != clean
+    strip(path)
+    assert path.read_text() == clean
+
+
+def test_fill_replaces_only_between_its_comments() -> None:
+    text = "a <!-- x -->old<!-- /x --> b <!-- y -->kept<!-- /y -->"
+    assert fill(text, "x", "new") == "a <!-- x -->new<!-- /x --> b <!-- y -->kept<!-- /y -->"
+    assert fill(text, "z", "new") == text
+
+
+def test_titles_and_parameters() -> None:
+    assert title(COURSE[0]) == "0 · Start here"
+    for path in COURSE:
+        parameters = read_parameters(path)
+        assert parameters["PROFILE"] == "quick" and parameters["SEED"] == 0 and parameters["OR_QUICK"] is False
+
+
+BAD_ENDS = {
+    "00_is_fine": "",
+    "01_raises": "ValueError: beta must lie in (0, 1], got 2",
+    "02_exits_quietly": "cell 3 never ran",
+    "03_fails_inside_a_widget": "in a widget: ZeroDivisionError: hidden in the widget",
+    "04_kills_its_kernel": "the kernel died",
+    "05_fails_at_another_seed": "",
+    "06_never_ends": "a cell took more than 3 seconds",
+}
+
+
+@pytest.mark.parametrize("name", BAD_ENDS)
+def test_the_runner_can_fail(name: str, tmp_path: Path) -> None:
+    result = execute(BAD / f"{name}.ipynb", tmp_path / f"{name}.ipynb", {}, {}, timeout=3)
+    assert BAD_ENDS[name] in result.error
+    assert (result.status == "ok") == (BAD_ENDS[name] == "")
+    assert result.seconds > 0 and result.peak_mb > 20
+
+
+def test_parameters_reach_the_notebook(tmp_path: Path) -> None:
+    path = BAD / "05_fails_at_another_seed.ipynb"
+    assert "this seed fails" in execute(path, tmp_path / "out {0}.ipynb", {"SEED": 1}, {}).error
+
+
+def test_no_environment_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COURSE_RUNS", "before")
+    execute(BAD / "01_raises.ipynb", tmp_path / "out.ipynb", {}, {"COURSE_RUNS": "inside", "COURSE_NEW": "x"})
+    assert os.environ["COURSE_RUNS"] == "before" and "COURSE_NEW" not in os.environ
+
+
+BLOCK = """
+import os, socket
+
+connect, getaddrinfo = socket.socket.connect, socket.getaddrinfo
+
+def refuse(what):
+    with open(os.environ["BLOCKED"], "a") as log:
+        print(what, file=log)
+    raise OSError(f"blocked in this test: {what}")
+
+def local_connect(self, address):
+    local = self.family == socket.AF_UNIX or str(address[0]).startswith(("127.", "localhost", "::1"))
+    return connect(self, address) if local else refuse(address)
+
+def local_getaddrinfo(host, *args, **kwargs):
+    local = host in (None, "", "localhost", "127.0.0.1", "0.0.0.0", "::1")
+    return getaddrinfo(host, *args, **kwargs) if local else refuse(host)
+
+socket.socket.connect, socket.getaddrinfo = local_connect, local_getaddrinfo
+"""
+
+
+@pytest.fixture(scope="module")
+def offline(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """An environment in which Python opens no connection beyond this machine, in kernels too, and logs each attempt."""
+    folder = tmp_path_factory.mktemp("offline")
+    (folder / "sitecustomize.py").write_text(BLOCK)
+    cache = {"COURSE_CACHE": str(folder / "cache"), "BLOCKED": str(folder / "blocked.log")}
+    return {**os.environ, **cache, "PYTHONPATH": str(folder)}
+
+
+@pytest.fixture(scope="module")
+def run(offline: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The whole course as the README runs it, without a network."""
+    out = tmp_path_factory.mktemp("run") / "out"
+    command = [sys.executable, "-m", "course_lib", "run", "--out", str(out), "--json", str(out.parent / "copy.json")]
+    done = subprocess.run(command, capture_output=True, text=True, env=offline, cwd=ROOT, timeout=1200)
+    (out / "printed.txt").write_text(done.stdout)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return out
+
+
+def test_the_block_blocks(offline: dict[str, str]) -> None:
+    for url in ("http://192.0.2.1/", "https://example.org/"):
+        code = f"import urllib.request; urllib.request.urlopen({url!r}, timeout=5)"
+        tried = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=offline)
+        assert tried.returncode == 1 and "blocked in this test" in tried.stderr
+    log = Path(offline["BLOCKED"])
+    assert len(log.read_text().splitlines()) == 2
+    log.unlink()
+
+
+def test_the_course_runs_without_a_network(run: Path, offline: dict[str, str]) -> None:
+    summary = json.loads((run / "results.json").read_text())
+    assert [n["name"] for n in summary["notebooks"]] == [path.stem for path in COURSE]
+    assert {n["status"] for n in summary["notebooks"]} == {"ok"}
+    assert not Path(offline["BLOCKED"]).exists(), "something asked for the network"
+
+
+def test_each_notebook_keeps_below_its_memory(run: Path) -> None:
+    """1.2 GB, with the largest build of torch there is; seconds are measured and not tested."""
+    for notebook in json.loads((run / "results.json").read_text())["notebooks"]:
+        assert 100 < notebook["peak_mb"] < 1200, notebook
+
+
+def test_the_results_have_the_promised_form(run: Path) -> None:
+    summary = json.loads((run / "results.json").read_text())
+    assert {"name", "status", "seconds", "peak_mb"} <= set(summary["notebooks"][0])
+    assert {(row["method"], row["layer"]) for row in summary["probes"]} == {
+        (method, layer) for method in ("random", "rotnet", "supervised") for layer in LAYERS
+    }
+    for row in summary["probes"]:
+        assert set(row) == {"method", "source", "n", "data", "layer", "accuracy", "seed"}
+        assert 0.1 < row["accuracy"] < 1 and row["data"] == "photos10" and row["seed"] == 0
+    assert (run.parent / "copy.json").read_text() == (run / "results.json").read_text()
+
+
+def test_the_run_prints_what_it_cost_and_what_came_of_it(run: Path) -> None:
+    printed = (run / "printed.txt").read_text()
+    for words in ("06_linear_probes", "peak MB", "conv5", "supervised", "index.html", "-m jupyterlab notebooks"):
+        assert words in printed
+
+
+def test_one_page_has_all_pictures_with_their_words(run: Path) -> None:
+    page = (run / "index.html").read_text()
+    shown = [
+        output.data["text/html"]
+        for path in COURSE
+        for cell in nbformat.read(run / "notebooks" / path.name, 4).cells
+        for output in cell.get("outputs", [])
+        if "<img" in output.get("data", {}).get("text/html", "")
+    ]
+    assert len(shown) > 15 and all(picture in page for picture in shown)
+    tags = re.findall(r"<img[^>]*?>", page)
+    assert len(tags) == len(shown) + 1
+    assert all(re.search(r'alt="[^"]{10,}"', tag) and "data:image/png" in tag for tag in tags)
+    assert not re.search(r'(?:src|href)="https?:', page), "the page is complete in itself"
+
+
+def test_no_output_is_a_bare_picture(run: Path) -> None:
+    """A picture that did not go through show() has no alternative text."""
+    for path in COURSE:
+        for cell in nbformat.read(run / "notebooks" / path.name, 4).cells:
+            assert not any("image/png" in output.get("data", {}) for output in cell.get("outputs", []))
+
+
+def nbval(paths: list[Path], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    options = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=300", "-q", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", *options, "--rootdir", str(paths[0].parent), *map(str, paths)]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=1200)
+
+
+def test_the_course_passes_nbval(run: Path, offline: dict[str, str]) -> None:
+    done = nbval(COURSE, offline | {"COURSE_RUNS": str(run), "COURSE_LIVE": "1"})
+    assert done.returncode == 0, done.stdout[-4000:]
+    cells = sum(cell.cell_type == "code" for path in COURSE for cell in nbformat.read(path, 4).cells)
+    assert f"{cells} passed" in done.stdout
+
+
+def test_nbval_can_fail(offline: dict[str, str]) -> None:
+    done = nbval([BAD / "01_raises.ipynb"], offline)
+    assert done.returncode == 1 and "beta must lie in" in done.stdout
+
+
+def test_hidden_errors_are_none_in_a_clean_run(run: Path) -> None:
+    for path in COURSE:
+        assert list(hidden_errors(nbformat.read(run / "notebooks" / path.name, 4))) == []

@@ -1,0 +1,119 @@
+"""What is shipped: requirements, the wheel, Binder's image, Colab's set-up cell, the README's commands."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import types
+import zipfile
+from pathlib import Path
+
+import nbformat
+import pytest
+from conftest import ROOT, require
+
+from course_lib.notebooks import find_notebooks
+
+
+def requirements(path: Path) -> dict[str, str]:
+    """Package names, in lower case, with what follows them."""
+    lines = [line.split("#")[0].strip() for line in path.read_text().splitlines()]
+    return dict(re.match(r"([\w-]+)(.*)", line.lower()).groups() for line in lines if line and line[0].isalnum())
+
+
+def test_every_requirement_says_who_needs_it() -> None:
+    for line in (ROOT / "requirements.txt").read_text().splitlines():
+        assert not line or line.startswith("#") or re.search(r"\S +# \S", line), line
+
+
+def test_requirements_are_met_by_what_colab_has() -> None:
+    """As listed by Colab on 19 August 2026: nothing that it has may be asked for in a newer version."""
+    colab = {"torch": "2.11", "torchvision": "0.26", "numpy": "2.1", "matplotlib": "3.10", "pandas": "2.2"}
+    colab |= {"scikit-learn": "1.6", "tqdm": "4.67", "ipykernel": "6.17.1", "ipywidgets": "7.7.1"}
+    for name, has in colab.items():
+        least = re.fullmatch(r">=([\d.]+)(,<\d+)?\s*", requirements(ROOT / "requirements.txt")[name])
+        assert least, f"{name} must have a lower bound only"
+        assert [int(n) for n in least[1].split(".")] <= [int(n) for n in has.split(".")], name
+
+
+def test_binder_pins_everything_the_course_needs() -> None:
+    pins = requirements(ROOT / "binder/requirements.txt")
+    assert set(requirements(ROOT / "requirements.txt")) <= set(pins)
+    assert all(re.fullmatch(r"==[\w.+]+", pin) for pin in pins.values())
+    assert pins["torch"].endswith("+cpu") and pins["torchvision"].endswith("+cpu")
+
+
+def test_binder_builds_what_we_mean() -> None:
+    """repo2docker prints its Dockerfile without needing Docker."""
+    require("jupyter-repo2docker")
+    command = ["jupyter-repo2docker", "--no-build", "--debug", str(ROOT)]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    printed = run.stdout + run.stderr
+    assert run.returncode == 0, printed[-2000:]
+    assert "postBuild" in printed and "binder/requirements.txt" in printed
+    assert "environment.py-3.11" in printed, "the Python of runtime.txt"
+
+
+def test_post_build_stops_at_an_error() -> None:
+    script = ROOT / "binder/postBuild"
+    assert "set -e" in script.read_text() and script.stat().st_mode & 0o100
+
+
+def test_the_wheel_has_all_that_a_notebook_needs(tmp_path: Path) -> None:
+    """On Colab only the wheel is there: with the page's template, and with the reference."""
+    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--quiet", "--wheel-dir", str(tmp_path), str(ROOT)]
+    subprocess.run(command, check=True, timeout=300)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    modules = {str(path.relative_to(ROOT)) for path in (ROOT / "course_lib").rglob("*.py")}
+    assert modules <= names
+    assert {"course_lib/report.html.j2", "course_lib/assets/reference/quick.json"} <= names
+    code = (
+        "import course_lib, pathlib; assert pathlib.Path(course_lib.__file__).parts[-3] == 'site';"
+        "from course_lib.results import load_reference, load_reference_filters;"
+        "assert load_reference('quick') and load_reference_filters('quick')"
+    )
+    site = tmp_path / "site"
+    zipfile.ZipFile(wheel).extractall(site)
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env={"PYTHONPATH": str(site)}, timeout=120)
+
+
+@pytest.mark.parametrize("path", find_notebooks(), ids=lambda path: path.stem)
+def test_set_up_installs_the_library_alone_on_colab_and_nothing_elsewhere(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    (cell,) = [c for c in nbformat.read(path, 4).cells if "set-up" in c.metadata.get("tags", [])]
+    code, magics = TransformerManager().transform_cell(cell.source), []
+    shell = types.SimpleNamespace(run_line_magic=lambda *words: magics.append(" ".join(words)))
+    monkeypatch.delitem(sys.modules, "google.colab", raising=False)
+    exec(code, {"get_ipython": lambda: shell})
+    assert magics == []
+    monkeypatch.setitem(sys.modules, "google.colab", types.ModuleType("google.colab"))
+    exec(code, {"get_ipython": lambda: shell})
+    assert len(magics) == 1
+    assert re.fullmatch(r"pip install -q --no-deps git\+https://github\.com/[\w.-]+/[\w.-]+", magics[0])
+
+
+def test_the_readme_prints_the_commands_that_ci_and_users_run() -> None:
+    readme = (ROOT / "README.md").read_text()
+    assert "python3 -m venv .venv && .venv/bin/pip install -e . && .venv/bin/python -m course_lib run\n" in readme
+    tests = [line for line in readme.splitlines() if "-m pytest" in line]
+    assert tests[0] == "python3 -m venv .venv && .venv/bin/pip install -e '.[test]' && .venv/bin/python -m pytest"
+    assert '"-m pytest" README.md | head -n 1' in (ROOT / ".ci/run").read_text()
+
+
+def test_the_readme_names_every_file_of_the_library() -> None:
+    readme = (ROOT / "README.md").read_text()
+    inner = {"__init__.py", "__main__.py", "errors.py", "files.py", "downloads.py", "machine.py"}
+    inner |= {"profiles.py", "progress.py"}
+    for path in (ROOT / "course_lib").glob("*.py"):
+        assert path.name in inner or f"`{path.name}`" in readme, path.name
+
+
+def test_code_and_notebooks_are_linted_and_formatted() -> None:
+    for command in (["check"], ["format", "--check"]):
+        run = subprocess.run([sys.executable, "-m", "ruff", *command, str(ROOT)], capture_output=True, text=True)
+        assert run.returncode == 0, run.stdout + run.stderr

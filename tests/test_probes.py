@@ -1,0 +1,113 @@
+"""Probes against scikit-learn's optimum, and against the ways in which a probe can cheat."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from sklearn.linear_model import LogisticRegression
+from torch import Tensor
+
+from course_lib import probes
+from course_lib.labelled import photos10
+from course_lib.networks import LAYERS, AlexNet
+from course_lib.probes import fit_probe, logistic_regression, logits, pool_side, pooled_features, probe, standardise
+
+
+def problem(n: int = 300, f: int = 40, classes: int = 5, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Features in which the class is a noisy linear function."""
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(n, f, generator=generator, dtype=torch.float64)
+    directions = torch.randn(f, classes, generator=torch.Generator().manual_seed(99), dtype=torch.float64)
+    return x, (x @ directions + 3 * torch.randn(n, classes, generator=generator, dtype=torch.float64)).argmax(1)
+
+
+def objective(weights: Tensor, x: Tensor, y: Tensor, decay: float) -> float:
+    return (F.cross_entropy(logits(weights, x), y) + 0.5 * decay * weights[:-1].square().sum()).item()
+
+
+@pytest.mark.parametrize("decay", [1e-3, 1e-2, 1e-1, 1.0])
+@pytest.mark.parametrize("classes", [2, 5, 17])
+def test_the_optimum_is_scikit_learns(decay: float, classes: int) -> None:
+    x, y = problem(classes=classes)
+    ours = logistic_regression(x, y, classes, decay, steps=500)
+    # With two classes scikit-learn has one weight a feature, where a softmax shares it out as +-1/2: half the penalty.
+    share = 2 if classes == 2 else 1
+    theirs = LogisticRegression(C=share / (decay * len(x)), tol=1e-10, max_iter=5000).fit(x.numpy(), y.numpy())
+    probability = logits(ours, x).softmax(1)
+    assert torch.allclose(probability, torch.from_numpy(theirs.predict_proba(x.numpy())), atol=1e-4)
+    if classes > 2:
+        best = torch.cat([torch.from_numpy(theirs.coef_.T), torch.from_numpy(theirs.intercept_)[None]])
+        assert objective(ours, x, y, decay) == pytest.approx(objective(best, x, y, decay), abs=1e-6)
+
+
+def test_a_warm_start_ends_at_the_same_place() -> None:
+    x, y = problem()
+    far = logistic_regression(x, y, 5, 1.0)
+    cold, warm = (logistic_regression(x, y, 5, 1e-2, start, steps=500) for start in (None, far))
+    assert torch.allclose(cold, warm, atol=1e-4)
+
+
+def test_correlated_features_do_not_slow_it_down() -> None:
+    """A hundred steps reach the optimum although the features' scales differ by four orders."""
+    x, y = problem()
+    x = x * torch.logspace(-2, 2, x.shape[1], dtype=torch.float64)
+    reached, best = (objective(logistic_regression(x, y, 5, 1e-3, steps=s), x, y, 1e-3) for s in (100, 3000))
+    assert reached - best < 1e-3
+
+
+def test_standardise_takes_its_numbers_from_the_training_set() -> None:
+    train, test = torch.randn(500, 3) * 5 + 2, torch.randn(100, 3)
+    a, b = standardise(train, test)
+    assert a.mean(0).abs().max() < 1e-5 and (a.std(0) - 1).abs().max() < 1e-4
+    assert torch.allclose(b, (test - train.mean(0)) / (train.std(0) + 1e-5))
+    assert standardise(torch.ones(5, 2), torch.ones(3, 2))[1].isfinite().all()
+
+
+def test_the_test_set_has_no_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other test labels change the score, and neither the weights nor the decay; the test set is scored once."""
+    x, y = problem(600)
+    asked = []
+    original = probes.accuracy
+    monkeypatch.setattr(probes, "accuracy", lambda w, a, b: asked.append(len(b)) or original(w, a, b))
+    honest = fit_probe("conv1", x[:400], y[:400], x[400:], y[400:], (1e-2, 1e-1))
+    wrong = fit_probe("conv1", x[:400], y[:400], x[400:], (y[400:] + 1) % 5, (1e-2, 1e-1))
+    assert honest.decay == wrong.decay and honest.train_accuracy == wrong.train_accuracy
+    assert honest.accuracy > wrong.accuracy + 0.2
+    assert asked.count(200) == 2, "the test set is to be looked at once a probe"
+
+
+def test_permuted_labels_are_at_chance() -> None:
+    x, y = problem(2000)
+    shuffled = y[:1000][torch.randperm(1000, generator=torch.Generator().manual_seed(0))]
+    most_common = y.bincount().max().item() / len(y)
+    assert fit_probe("conv1", x[:1000], shuffled, x[1000:], y[1000:], (1e-1,)).accuracy < most_common + 0.05
+
+
+def test_features_are_pooled_to_about_equal_numbers() -> None:
+    trunk = AlexNet(32, width=0.25)
+    features = pooled_features(trunk, torch.randint(0, 256, (7, 3, 32, 32), dtype=torch.uint8), numbers=1000)
+    assert list(features) == list(LAYERS)
+    assert all(len(f) == 7 and 500 < f.shape[1] <= 1000 for f in features.values())
+    assert trunk.training, "the trunk is left in the mode it came in"
+
+
+def test_batchnorm_does_not_learn_from_the_probe() -> None:
+    trunk = AlexNet(32, width=0.25)
+    before = {key: value.clone() for key, value in trunk.state_dict().items()}
+    pooled_features(trunk, torch.randint(0, 256, (50, 3, 32, 32), dtype=torch.uint8), numbers=100)
+    assert all(torch.equal(value, before[key]) for key, value in trunk.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("channels", "side", "numbers", "pooled"),
+    [(64, 32, 9216, 12), (256, 8, 9216, 6), (64, 4, 9216, 4), (300, 8, 100, 1)],
+)
+def test_pool_side(channels: int, side: int, numbers: int, pooled: int) -> None:
+    assert pool_side(torch.zeros(1, channels, side, side), numbers) == pooled
+
+
+def test_a_probe_of_every_layer() -> None:
+    results = probe(AlexNet(32, width=0.25), photos10(32, 300, 200), numbers=300, decays=(0.1,))
+    assert [r.layer for r in results] == list(LAYERS)
+    assert all(0.2 < r.accuracy <= r.train_accuracy <= 1 for r in results)

@@ -1,0 +1,206 @@
+"""The loop: it learns, repeats itself, can be interrupted, and says when it fails."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+
+from course_lib.datasets import CropDataset, LabelledImages
+from course_lib.errors import CourseError
+from course_lib.labelled import photos10
+from course_lib.pretext import find_method, method_names
+from course_lib.pretext.rotnet import RotNet, four_turns
+from course_lib.pretext.supervised import Supervised, augment
+from course_lib.profiles import PROFILES, Course, runnable_profile, start
+from course_lib.sources import load_source
+from course_lib.trained import pretrain, untrained
+from course_lib.training import _film_steps, draw, fit
+
+TINY = dataclasses.replace(
+    PROFILES["quick"], width=0.1, hidden=32, steps=8, batch=8, label_steps=8, label_batch=16, d=500
+)
+COURSE = Course(TINY, 0, torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def crops() -> CropDataset:
+    return CropDataset(load_source("china"), d=500, side=32)
+
+
+@pytest.fixture(scope="module")
+def labelled() -> LabelledImages:
+    return photos10(32, 200, 100)
+
+
+def rotnet(seed: int = 0) -> RotNet:
+    torch.manual_seed(seed)
+    return RotNet.build(TINY, None)
+
+
+def weights(method: torch.nn.Module) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in method.parameters()])
+
+
+def test_methods_are_found_by_their_files() -> None:
+    assert {"rotnet", "supervised"} <= set(method_names())
+    assert find_method("rotnet") is RotNet
+    with pytest.raises(CourseError, match="'rotnett'; there is .*rotnet"):
+        find_method("rotnett")
+
+
+def test_rotnet_sees_all_four_turns(crops: CropDataset) -> None:
+    images, turns = rotnet().views(crops, torch.tensor([3, 5, 7]))
+    assert turns.tolist() == [0] * 3 + [1] * 3 + [2] * 3 + [3] * 3
+    assert (images - four_turns(crops[torch.tensor([3, 5, 7])])).abs().max() < 1e-4
+
+
+def test_rotnet_learns_its_task(crops: CropDataset) -> None:
+    method = rotnet()
+    history = fit(method, crops, steps=60, batch=16, learning_rate=0.03)
+    assert history.loss[:5].mean() > 1.2 and history.loss[-10:].mean() < 0.7
+    assert history.accuracy[-10:].mean() > 0.6
+    assert not method.training
+
+
+def test_supervised_learns_its_labels(labelled: LabelledImages) -> None:
+    torch.manual_seed(0)
+    method = Supervised.build(TINY, labelled)
+    history = fit(method, labelled, steps=60, batch=32, learning_rate=0.03)
+    assert history.accuracy[-10:].mean() > 0.3
+
+
+def test_the_same_seed_gives_the_same_network(crops: CropDataset) -> None:
+    first, second, other = rotnet(), rotnet(), rotnet()
+    fit(first, crops, steps=4, batch=8, learning_rate=0.03, seed=1)
+    fit(second, crops, steps=4, batch=8, learning_rate=0.03, seed=1)
+    fit(other, crops, steps=4, batch=8, learning_rate=0.03, seed=2)
+    assert torch.equal(weights(first), weights(second))
+    assert not torch.equal(weights(first), weights(other))
+
+
+def test_the_film_begins_untrained_and_ends_trained(crops: CropDataset) -> None:
+    method = rotnet()
+    before = method.trunk.conv1[0].weight.detach().clone()
+    history = fit(method, crops, steps=30, batch=8, learning_rate=0.03)
+    assert history.film.shape[1:] == before.shape and len(history.film) == len(history.film_steps)
+    assert history.film_steps[0] == 0 and history.film_steps[-1] == 30
+    cosine = torch.cosine_similarity(history.film[0].flatten(1), before.flatten(1))
+    assert (cosine > 1 - 1e-5).all(), "frame 0 is the network before its first step, up to a factor a filter"
+    assert not torch.allclose(history.film[0], history.film[-1], atol=1e-3)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 24, 1000])
+def test_frames_are_in_order_and_distinct(steps: int) -> None:
+    frames = _film_steps(steps)
+    assert frames == sorted(set(frames)) and frames[0] == 0 and frames[-1] < steps and len(frames) <= 24
+
+
+def test_an_interrupt_leaves_a_network_that_can_be_used(
+    crops: CropDataset, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    original = RotNet.loss
+    calls = iter(range(1000))
+
+    def interrupted(self: RotNet, data: CropDataset, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        if next(calls) == 12:  # some of the first calls time the precision
+            raise KeyboardInterrupt
+        return original(self, data, index)
+
+    monkeypatch.setattr(RotNet, "loss", interrupted)
+    method = rotnet()
+    history = fit(method, crops, steps=50, batch=8, learning_rate=0.03)
+    assert history.stopped is not None and 0 < history.stopped == len(history.loss) < 50
+    assert history.film_steps[-1] == history.stopped
+    assert "stopped by hand, and the network can be used as it is" in capsys.readouterr().out
+    assert method(crops[:4]).isfinite().all()
+
+
+def test_a_loss_that_is_no_number_is_named(crops: CropDataset) -> None:
+    method = rotnet()
+    with pytest.raises(RuntimeError, match="no number at step .*lower the learning rate, now 1e\\+25"):
+        fit(method, crops, steps=8, batch=8, learning_rate=1e25)
+
+
+@pytest.mark.parametrize(("steps", "batch"), [(0, 8), (8, 0)])
+def test_steps_and_batch_must_be_positive(steps: int, batch: int, crops: CropDataset) -> None:
+    with pytest.raises(ValueError, match="at least 1, got"):
+        fit(rotnet(), crops, steps=steps, batch=batch, learning_rate=0.1)
+
+
+def test_draws_depend_on_seed_and_step_alone() -> None:
+    assert torch.equal(draw(100, 5, 1, 7), draw(100, 5, 1, 7))
+    assert not torch.equal(draw(100, 5, 1, 7), draw(100, 5, 1, 8))
+    assert draw(3, 1000, 0, 0).unique().tolist() == [0, 1, 2]
+
+
+def test_augment_keeps_shape_and_range() -> None:
+    images = torch.rand(6, 3, 32, 32) * 2 - 1
+    varied = augment(images)
+    assert varied.shape == images.shape and varied.abs().max() <= 1
+    assert not torch.equal(varied, images)
+
+
+def test_train_or_load(crops: CropDataset, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = pretrain("rotnet", COURSE, crops), pretrain("rotnet", COURSE, crops)
+    assert not first.loaded and second.loaded
+    assert torch.equal(weights(first.method), weights(second.method))
+    for part in ("loss", "accuracy", "film", "film_steps"):
+        assert torch.equal(getattr(first.history, part), getattr(second.history, part))
+    assert first.history.precision == second.history.precision
+    assert "loaded, as it was trained before" in capsys.readouterr().out
+
+
+def test_anything_that_matters_is_trained_anew(crops: CropDataset) -> None:
+    pretrain("rotnet", COURSE, crops)
+    assert not pretrain("rotnet", COURSE, crops, steps=3).loaded
+    assert not pretrain("rotnet", dataclasses.replace(COURSE, seed=1), crops).loaded
+    assert not pretrain("rotnet", COURSE, CropDataset(load_source("flower"), d=500, side=32)).loaded
+    assert pretrain("rotnet", COURSE, crops).loaded
+
+
+def test_a_damaged_training_is_left_aside(
+    crops: CropDataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pretrain("rotnet", COURSE, crops)
+    (kept,) = (tmp_path / "runs/trained").glob("rotnet-*.safetensors")
+    for content in (b"", kept.read_bytes()[:500], b"something else entirely"):
+        kept.write_bytes(content)
+        assert not pretrain("rotnet", COURSE, crops).loaded
+        assert "is damaged" in capsys.readouterr().out
+    assert pretrain("rotnet", COURSE, crops).loaded
+
+
+def test_an_interrupted_training_is_not_kept(crops: CropDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RotNet, "views", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr("course_lib.training._prepare", lambda *_: torch.float32)
+    assert pretrain("rotnet", COURSE, crops).history.stopped == 0
+    monkeypatch.undo()
+    assert not pretrain("rotnet", COURSE, crops).loaded
+
+
+def test_all_methods_begin_with_the_same_trunk(crops: CropDataset, labelled: LabelledImages) -> None:
+    random = untrained(COURSE).state_dict()
+    for name, data in (("rotnet", crops), ("supervised", labelled)):
+        torch.manual_seed(COURSE.seed)
+        trunk = find_method(name).build(TINY, data).trunk.state_dict()
+        assert all(torch.equal(trunk[key], random[key]) for key in random)
+
+
+def test_a_profile_without_its_gpu(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("course_lib.profiles.this_device", lambda: torch.device("cpu"))
+    with pytest.raises(CourseError, match="'standard' needs a GPU and none was found"):
+        start("standard")
+    assert start("standard", or_quick=True).profile.name == "quick"
+    assert "going on at 'quick', as OR_QUICK allows" in capsys.readouterr().out
+    with pytest.raises(CourseError, match="'fast'; there is quick, standard, paper"):
+        runnable_profile("fast")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_rotnet_learns_on_a_gpu() -> None:
+    data = CropDataset(load_source("china").to("cuda"), d=500, side=32)
+    history = fit(rotnet().cuda(), data, steps=60, batch=16, learning_rate=0.03)
+    assert history.precision == "bfloat16" and history.accuracy[-10:].mean() > 0.6
