@@ -40,7 +40,7 @@ def load_labelled(name: str, side: int = 32) -> LabelledImages:
     raise unknown("labelled data set", name, ("photos10", *CIFAR, "folder:PATH"))
 
 
-def photos10(side: int = 32, train: int = 6_000, test: int = 2_000, seed: int = 0) -> LabelledImages:
+def photos10(side: int = 32, train: int = 6_000, test: int = 4_000, seed: int = 0) -> LabelledImages:
     """From which of ten bundled photographs, in grey, is this crop?
 
     A stand-in that needs no download: training crops come from the left halves of the photographs and test crops

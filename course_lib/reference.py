@@ -38,12 +38,11 @@ def make_reference(profile: str, seeds: Sequence[int], data: Sequence[str], fold
     for name in data[1:]:
         label = _without_path(name).replace(":", "-")
         runs += [_run(folder / f"seed-{seed}-{label}", find_notebooks([PROBES]), profile, seed, name) for seed in seeds]
-    path = _write(profile, seeds, data, runs)
-    # The first notebook shows the reference, so it can be timed only now that there is one.
-    runs += [_run(folder / f"seed-{seed}-start", [first], profile, seed, data[0]) for seed in seeds]
-    _write(profile, seeds, data, runs)
     _write_pictures(profile, runs, folder / f"seed-{seeds[0]}" / "trained")
-    return path
+    _write(profile, seeds, data, runs)
+    # The first notebook shows the reference, so it can run only now that there is one.
+    runs += [_run(folder / f"seed-{seed}-start", [first], profile, seed, data[0]) for seed in seeds]
+    return _write(profile, seeds, data, runs)
 
 
 def _run(folder: Path, paths: Sequence[Path], profile: str, seed: int, data: str) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from course_lib.reference import _without_path
 from course_lib.runs import new_run_folder
 
 BAD = ROOT / "tests/bad_notebooks"
+SANDBOX = ("--bind", "/", "/", "--dev", "/dev")
 
 
 def invoke(*words: str) -> Result:
@@ -99,19 +100,19 @@ def test_a_file_where_a_folder_is_needed(tmp_path: Path) -> None:
 
 
 def test_a_read_only_folder(tmp_path: Path) -> None:
-    """In a name space whose root is mounted read-only, so that it holds for the superuser too."""
-    require("bwrap")
+    """In a name space where the folder is mounted read-only, so that it holds for the superuser too."""
+    require("bwrap", *SANDBOX, "true")
     code = (
         f"from course_lib.runs import new_run_folder; from pathlib import Path; new_run_folder(Path({str(tmp_path)!r}))"
     )
-    command = ["bwrap", "--ro-bind", "/", "/", "--dev", "/dev", sys.executable, "-c", code]
+    command = ["bwrap", *SANDBOX, "--ro-bind", str(tmp_path), str(tmp_path), sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert "CourseError" in done.stderr and "cannot be written to; choose another folder" in done.stderr
 
 
 def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
     """On a disk of a megabyte: the sentence, the old file as it was, and no leftovers."""
-    require("bwrap")
+    require("bwrap", *SANDBOX, "true")
     code = """
 from course_lib.errors import CourseError
 from course_lib.files import write_file
@@ -124,17 +125,17 @@ except CourseError as error:
 print(Path("/full/results.json").read_text(), [p.name for p in Path("/full").iterdir()])
 """
     disk = ["--size", "1000000", "--tmpfs", "/full"]
-    command = ["bwrap", "--bind", "/", "/", "--dev", "/dev", *disk, sys.executable, "-c", code]
+    command = ["bwrap", *SANDBOX, *disk, sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert "the disk is full; free some space and run again" in done.stdout, done.stderr
     assert "old ['results.json']" in done.stdout
 
 
 def test_a_full_disk_ends_a_run_with_a_sentence(tmp_path: Path) -> None:
-    require("bwrap")
+    require("bwrap", *SANDBOX, "true")
     disk = ["--size", "100000", "--tmpfs", "/full"]
     inside = [sys.executable, "-m", "course_lib", "run", "--only", "00", "--out", "/full/out"]
-    command = ["bwrap", "--bind", "/", "/", "--dev", "/dev", "--proc", "/proc", *disk, *inside]
+    command = ["bwrap", *SANDBOX, "--proc", "/proc", *disk, *inside]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=300)
     assert done.returncode == 2 and "the disk is full" in done.stderr and "Traceback" not in done.stderr
 
