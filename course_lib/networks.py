@@ -33,11 +33,14 @@ class AlexNet(nn.Module):
         max-pools, so that conv5 still sees a map.
     width: factor on the number of filters a layer; conv1 keeps at least 32, so that there is something to look at.
     form: "2012" or "small", a key of CHANNELS.
+    first: factor on conv1's first filters. Behind BatchNorm the size of a filter changes no answer, but it decides how
+        far a step turns it (van Laarhoven 2017, arXiv 1706.05350): below 1, a short training moves conv1 as far as a
+        long one would.
 
     `forward` gives (n, out_features): conv5 after its pool, flattened. Raises ValueError for a side below 16.
     """
 
-    def __init__(self, side: int = 224, width: float = 1.0, form: str = "small") -> None:
+    def __init__(self, side: int = 224, width: float = 1.0, form: str = "small", first: float = 1.0) -> None:
         super().__init__()
         if side < 16:
             raise ValueError(f"side must be at least 16 pixels, got {side}")
@@ -53,6 +56,8 @@ class AlexNet(nn.Module):
         self.conv4 = _block(c3, c4, 3, 1, 1)
         self.conv5 = _block(c4, c5, 3, 1, 1)
         self.pool = nn.MaxPool2d(*pool)
+        with torch.no_grad():
+            self.conv1[0].weight.mul_(first)
         with torch.inference_mode():
             self.out_features = self.eval()(torch.zeros(1, 3, side, side)).shape[1]
         self.train()

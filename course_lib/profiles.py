@@ -9,22 +9,24 @@ import torch
 
 from course_lib.errors import CourseError, unknown
 from course_lib.machine import describe_device, this_device
+from course_lib.networks import AlexNet
 
 
 @dataclass(frozen=True)
 class Profile:
     """The sizes of a run.
 
-    side: pixels of a crop. width, form: the AlexNet. hidden: units of the head's hidden layers. d: crops. steps,
-    batch, learning_rate: of training without labels; a batch counts crops, and RotNet turns each four times.
-    label_steps, label_batch: of training with labels. train, test: labelled pictures that are used at most.
-    numbers: features a layer that a probe sees. gpu: whether a GPU is needed.
+    side: pixels of a crop. width, form, first: the AlexNet, as in `course_lib.networks`. hidden: units of the head's
+    hidden layers. d: crops. steps, batch, learning_rate: of training without labels; a batch counts crops, and RotNet
+    turns each four times. label_steps, label_batch: of training with labels. train, test: labelled pictures that are
+    used at most. numbers: features a layer that a probe sees. gpu: whether a GPU is needed.
     """
 
     name: str
     side: int
     width: float
     form: str
+    first: float
     hidden: int
     d: int
     steps: int
@@ -37,6 +39,10 @@ class Profile:
     numbers: int
     gpu: bool
 
+    def trunk(self) -> AlexNet:
+        """A new network at this profile's size; its weights are drawn from torch's generator."""
+        return AlexNet(self.side, self.width, self.form, self.first)
+
 
 PROFILES = {
     "quick": Profile(
@@ -44,6 +50,7 @@ PROFILES = {
         side=32,
         width=0.25,
         form="small",
+        first=0.2,
         hidden=512,
         d=100_000,
         steps=200,
@@ -61,6 +68,7 @@ PROFILES = {
         side=32,
         width=1.0,
         form="small",
+        first=1.0,
         hidden=1_024,
         d=1_281_167,
         steps=2_500,
@@ -79,6 +87,7 @@ PROFILES = {
         side=224,
         width=1.0,
         form="small",
+        first=1.0,
         hidden=4_096,
         d=1_281_167,
         steps=333_600,

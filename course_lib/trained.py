@@ -44,8 +44,7 @@ class Trained:
 def untrained(course: Course) -> AlexNet:
     """The trunk as every method starts from it: random filters, from the course's seed."""
     torch.manual_seed(course.seed)
-    profile = course.profile
-    return AlexNet(profile.side, profile.width, profile.form).to(course.device).eval()
+    return course.profile.trunk().to(course.device).eval()
 
 
 def pretrain(name: str, course: Course, data: CropDataset | LabelledImages, steps: int = 0) -> Trained:

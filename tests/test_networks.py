@@ -73,3 +73,18 @@ def test_fold_batchnorm_is_one_factor_a_filter() -> None:
 
 def test_head_gives_one_score_an_answer() -> None:
     assert head(10, 4, 32)(torch.zeros(5, 10)).shape == (5, 4)
+
+
+def test_a_smaller_first_layer_answers_the_same_and_turns_further() -> None:
+    images, turned, answers = torch.rand(16, 3, 32, 32) * 2 - 1, {}, {}
+    for first in (1.0, 0.2):
+        torch.manual_seed(0)
+        trunk = AlexNet(32, width=0.1, first=first)
+        before = trunk.conv1[0].weight.detach().clone()
+        answers[first] = trunk(images)
+        answers[first].square().sum().backward()
+        with torch.no_grad():
+            trunk.conv1[0].weight.sub_(trunk.conv1[0].weight.grad, alpha=1e-6)
+        turned[first] = 1 - torch.cosine_similarity(before.flatten(1), trunk.conv1[0].weight.flatten(1)).mean().item()
+    assert torch.allclose(answers[1.0], answers[0.2], atol=2e-3)
+    assert turned[0.2] > 10 * turned[1.0] > 1e-6

@@ -32,7 +32,7 @@ class RotNet(nn.Module):
     @classmethod
     def build(cls, profile: Profile, data: CropDataset) -> RotNet:
         """RotNet at a profile's sizes."""
-        return cls(AlexNet(profile.side, profile.width, profile.form), profile.hidden)
+        return cls(profile.trunk(), profile.hidden)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits of the four turns: (n, 4) for images (n, 3, side, side) in [-1, 1]."""

@@ -25,7 +25,7 @@ class Supervised(nn.Module):
     @classmethod
     def build(cls, profile: Profile, data: LabelledImages) -> Supervised:
         """A classifier at a profile's sizes, for the classes of `data`."""
-        return cls(AlexNet(profile.side, profile.width, profile.form), len(data.classes), profile.hidden)
+        return cls(profile.trunk(), len(data.classes), profile.hidden)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits of the classes: (n, classes) for images (n, 3, side, side) in [-1, 1]."""
