@@ -5,7 +5,6 @@ Each text stands between two comments, `<!-- measured -->` and `<!-- /measured -
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -22,8 +21,8 @@ _PLACE = re.compile(r"git\+https://github\.com/[^\s/]+/\S+")
 
 
 def write_notebook(path: Path, notebook: nbformat.NotebookNode) -> None:
-    """A notebook as it is committed: keys sorted, one space of indent, so that a changed word is a changed line."""
-    write_file(path, json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
+    """A notebook as it is committed: keys sorted, a line of text on a line of the file, so that changes can be read."""
+    write_file(path, nbformat.writes(notebook) + "\n")
 
 
 def write_measured(readme: Path) -> list[Path]:

@@ -100,7 +100,7 @@ def _commit() -> str:
 
 def _write_pictures(profile: str, runs: Sequence[dict[str, Any]], trained: Path) -> None:
     filters = _filters(trained)
-    write_file(assets_folder() / "reference" / f"{profile}-filters.safetensors", save(filters))
+    write_file(make_folder(assets_folder() / "reference") / f"{profile}-filters.safetensors", save(filters))
     figures = make_folder(assets_folder() / "figures")
     labelled = runs[0]["probes"][0]["data"]
     rows = [row for run in runs for row in run["probes"] if row["data"] == labelled]
