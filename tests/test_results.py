@@ -101,5 +101,5 @@ def test_one_photograph_beats_the_random_network_at_conv2_by_more_than_the_sprea
     for _, part in frame.groupby("data"):
         by_seed = part.pivot_table("accuracy", "seed", "method")
         gain = by_seed["rotnet"] - by_seed["random"]
-        assert gain.mean() > gain.std() and gain.min() > 0
-        assert by_seed["rotnet"].min() > by_seed["random"].max()
+        assert gain.min() > 0 and gain.mean() > gain.std()
+        assert gain.mean() > max(by_seed["rotnet"].std(), by_seed["random"].std())
