@@ -49,7 +49,7 @@ def run(profile: str, only: str, given: tuple[tuple[str, str], ...], out: Path |
 
 @main.command()
 @click.option("--profile", default="quick", show_default=True, help=f"One of {', '.join(PROFILES)}.")
-@click.option("--seeds", default="0,1,2,3,4", show_default=True, metavar="0,1,2", help="One run of the course for each.")
+@click.option("--seeds", default="0,1,2,3,4", show_default=True, metavar="0,1,2", help="One run for each.")
 @click.option("--data", multiple=True, default=("photos10",), show_default=True, help="Labelled sets to probe with.")
 @click.option("--out", type=click.Path(path_type=Path), help="Where the runs go; finished ones there are kept.")
 def reference(profile: str, seeds: str, data: tuple[str, ...], out: Path | None) -> None:

@@ -52,9 +52,12 @@ def probe(
     train = pooled_features(trunk, data.train_images, layers, numbers)
     test = pooled_features(trunk, data.test_images, layers, numbers)
     release_memory()
-    return [
-        fit_probe(layer, train[layer], data.train_labels, test[layer], data.test_labels, decays) for layer in layers
-    ]
+    results = []
+    for layer in layers:  # each layer's features are let go when its probe is done
+        found = fit_probe(layer, train.pop(layer), data.train_labels, test.pop(layer), data.test_labels, decays)
+        results.append(found)
+    release_memory()
+    return results
 
 
 @torch.inference_mode()

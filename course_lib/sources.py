@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from course_lib.crops import LUMA
 from course_lib.errors import CourseError
 from course_lib.images import PHOTOGRAPHS, list_images, read_image, read_photograph
 
@@ -26,7 +27,6 @@ LONGEST_SIDE = 2048
 
 _SMALLEST_LEVEL = 4
 _BORDER = 1
-_LUMA = torch.tensor([0.299, 0.587, 0.114])
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Source:
         chains = [mip_levels(image) for image in images]
         atlas, levels = _pack(chains)
         sizes = torch.tensor([[image.shape[2], image.shape[1]] for image in images])
-        grey = torch.stack([_LUMA @ chain[0].mean((1, 2)) for chain in chains])
+        grey = torch.stack([LUMA.float() @ chain[0].mean((1, 2)) for chain in chains])
         return cls(name, atlas, sizes, levels, grey)
 
     def __len__(self) -> int:

@@ -26,8 +26,7 @@ class History:
 
     loss, accuracy: (steps,) float32, of the pretext task, on the batch of each step. film: (frames, channels, 3, k, k)
     the first layer's filters, BatchNorm folded in, at `film_steps` (frames,). seconds: wall time of the loop.
-    images: network inputs a second. precision: "float32" or "bfloat16". stopped: the step at which the user
-    interrupted it, or None.
+    precision: "float32" or "bfloat16". stopped: the step at which the user interrupted it, or None.
     """
 
     loss: Tensor = field(default_factory=lambda: torch.empty(0))
