@@ -70,12 +70,15 @@ def pooled_features(
     """
     was_training = trunk.training
     trunk.eval()
-    kept: dict[str, list[Tensor]] = {layer: [] for layer in layers}
-    for batch in images.split(_BATCH):
-        for layer, maps in trunk.features(to_float(batch), layers).items():
-            kept[layer].append(F.adaptive_max_pool2d(maps, pool_side(maps, numbers)).flatten(1).half())
+    kept: dict[str, Tensor] = {}
+    for start in range(0, len(images), _BATCH):
+        for layer, maps in trunk.features(to_float(images[start : start + _BATCH]), layers).items():
+            pooled = F.adaptive_max_pool2d(maps, pool_side(maps, numbers)).flatten(1)
+            if layer not in kept:  # made whole at once: many small parts would hold the freed memory between them
+                kept[layer] = pooled.new_empty(len(images), pooled.shape[1], dtype=torch.float16)
+            kept[layer][start : start + len(pooled)] = pooled
     trunk.train(was_training)
-    return {layer: torch.cat(parts) for layer, parts in kept.items()}
+    return kept
 
 
 def pool_side(maps: Tensor, numbers: int) -> int:
@@ -101,9 +104,9 @@ def fit_probe(
 
 def standardise(train: Tensor, test: Tensor) -> tuple[Tensor, Tensor]:
     """Features (n, f) as float32, with the training set's mean and spread taken out of both, one feature at a time."""
-    train, test = train.float(), test.float()
+    train, test = (part.to(torch.float32, copy=True) for part in (train, test))
     mean, std = train.mean(0), train.std(0) + 1e-5
-    return (train - mean) / std, (test - mean) / std
+    return train.sub_(mean).div_(std), test.sub_(mean).div_(std)
 
 
 def _choose_decay(x: Tensor, y: Tensor, classes: int, decays: Sequence[float]) -> tuple[float, Tensor]:

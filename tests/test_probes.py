@@ -58,10 +58,12 @@ def test_correlated_features_do_not_slow_it_down() -> None:
 
 def test_standardise_takes_its_numbers_from_the_training_set() -> None:
     train, test = torch.randn(500, 3) * 5 + 2, torch.randn(100, 3)
+    untouched = train.clone()
     a, b = standardise(train, test)
     assert a.mean(0).abs().max() < 1e-5 and (a.std(0) - 1).abs().max() < 1e-4
     assert torch.allclose(b, (test - train.mean(0)) / (train.std(0) + 1e-5))
     assert standardise(torch.ones(5, 2), torch.ones(3, 2))[1].isfinite().all()
+    assert torch.equal(train, untouched), "the caller's features stay as they are"
 
 
 def test_the_test_set_has_no_say(monkeypatch: pytest.MonkeyPatch) -> None:
