@@ -138,7 +138,7 @@ def filter_sheet(filters: Tensor, caption: str, columns: int = 8, scale: int = 6
 
 def compare_filters(sets: dict[str, Tensor], caption: str, columns: int = 8, scale: int = 6) -> Picture:
     """First-layer filters of several networks, one panel each, under their names."""
-    figure = Figure(figsize=(3 * len(sets), 3.2 * next(iter(sets.values())).shape[0] / columns**2 + 0.4))
+    figure = Figure(figsize=(4 * len(sets), 4.2 * next(iter(sets.values())).shape[0] / columns**2 + 0.4))
     for axes, (name, filters) in zip(figure.subplots(1, len(sets), squeeze=False)[0], sets.items()):
         axes.imshow(tile(filter_pixels(filters), columns, scale), interpolation="nearest")
         axes.set_title(name)

@@ -1,6 +1,7 @@
 """What commands write into notebooks and the README, so that nobody types it: measured costs, and badges.
 
-Each text stands between two comments, `<!-- measured -->` and `<!-- /measured -->`, and is written anew every time.
+Each text stands between two comments, `<!-- measured -->` and `<!-- /measured -->`, and is written anew every time. It
+has lines of its own: Markdown on the line of a comment would be shown as it is typed.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def write_measured(readme: Path) -> list[Path]:
     machine = f"{reference['machine']['device']}, torch {reference['machine']['torch']}"
     changed = []
     for path in find_notebooks():
-        text = f"*Measured at `quick` on {machine}: {_cost(costs[path.stem])}.*" if path.stem in costs else ""
+        text = f"\n*Measured at `quick` on {machine}: {_cost(costs[path.stem])}.*\n" if path.stem in costs else ""
         changed += _edit_notebook(path, lambda source, text=text: fill(source, "measured", text))
     table = ["| notebook | measured at `quick` |", "|---|---|"]
     for path in find_notebooks():
@@ -85,8 +86,8 @@ def _badges(repository: str, branch: str, file: str) -> str:
     colab = f"https://colab.research.google.com/github/{repository}/blob/{branch}/{file}"
     binder = f"https://mybinder.org/v2/gh/{repository}/{branch}?urlpath=lab/tree/{file}"
     return (
-        f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({colab}) "
-        f"[![Open in Binder](https://mybinder.org/badge_logo.svg)]({binder})"
+        f"\n[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({colab}) "
+        f"[![Open in Binder](https://mybinder.org/badge_logo.svg)]({binder})\n"
     )
 
 

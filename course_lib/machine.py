@@ -53,7 +53,7 @@ def describe_machine() -> dict[str, Any]:
 def check_machine() -> list[Check]:
     """Whether the course will run here, line by line; an empty advice means that all is well."""
     free, disk, device = memory_left(), shutil.disk_usage(".").free, this_device()
-    gpu = "" if device.type == "cuda" else "fine for the profile quick; standard and paper need a GPU"
+    gpu = "" if device.type == "cuda" else "fine for quick; standard needs a GPU"
     return [
         Check("Python", platform.python_version(), ""),
         Check("torch", torch.__version__, ""),

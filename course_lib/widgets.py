@@ -64,7 +64,7 @@ def explore_crops(source: Source, seed: int = 0) -> widgets.VBox:
     return panel
 
 
-def film_panel(films: dict[str, Tensor], frame: int, columns: int = 8, scale: int = 6) -> np.ndarray:
+def film_panel(films: dict[str, Tensor], frame: int, columns: int = 8, scale: int = 9) -> np.ndarray:
     """Frame `frame` of several films of filters (frames, n, 3, k, k) side by side: (height, width, 3) uint8."""
     sheets = [tile(filter_pixels(film[min(frame, len(film) - 1)]), columns, scale) for film in films.values()]
     return tile(np.stack(sheets), len(sheets), gap=24)
@@ -78,7 +78,7 @@ def explore_film(films: dict[str, Tensor], steps: Tensor) -> widgets.VBox:
     label = widgets.Label()
 
     def draw() -> np.ndarray:
-        label.value = f"{', '.join(films)}, left to right, at step {int(steps[slider.value])}"
+        label.value = f"{' | '.join(films)} at step {int(steps[slider.value])}"
         return film_panel(films, slider.value)
 
     panel, redraw = _panel(draw, [widgets.HBox([play, slider]), label])
