@@ -16,14 +16,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from course_lib.images import LUMA
+
 if TYPE_CHECKING:
     from course_lib.sources import Source
 
 _DRAWS = 12  # random numbers a crop; a multiple of 4, the numbers that Philox gives a counter step
 _BLOCK = 1 << 15  # crops made at a time, so that a million of them need little more than their own memory
 
-LUMA = torch.tensor([0.299, 0.587, 0.114], dtype=torch.float64)
-"""The weights of red, green and blue in a grey value (ITU-R BT.601)."""
 _YIQ = torch.tensor(
     [[0.299, 0.587, 0.114], [0.595716, -0.274453, -0.321263], [0.211456, -0.522591, 0.311135]], dtype=torch.float64
 )

@@ -13,6 +13,9 @@ from torch import Tensor
 
 from course_lib.errors import CourseError, unknown
 
+LUMA = torch.tensor([0.299, 0.587, 0.114], dtype=torch.float64)
+"""The weights of red, green and blue in a grey value (ITU-R BT.601)."""
+
 SHORTEST_SIDE = 64
 """Pixels. A source image below this holds too few different crops to learn from."""
 

@@ -11,12 +11,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from course_lib.crops import LUMA, CropScheme, render
+from course_lib.crops import CropScheme, render
 from course_lib.datasets import LabelledImages
 from course_lib.downloads import download
 from course_lib.errors import CourseError, unknown
 from course_lib.files import cache_folder, write_file
-from course_lib.images import TASK_PHOTOGRAPHS, read_image, read_photograph
+from course_lib.images import LUMA, TASK_PHOTOGRAPHS, read_image, read_photograph
 from course_lib.sources import Source, shrink
 
 

@@ -17,9 +17,8 @@ import torch.nn.functional as F
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from course_lib.crops import LUMA
 from course_lib.errors import CourseError
-from course_lib.images import PHOTOGRAPHS, list_images, read_image, read_photograph
+from course_lib.images import LUMA, PHOTOGRAPHS, list_images, read_image, read_photograph
 
 GENERATED = ("dead_leaves", "noise", "flat")
 LONGEST_SIDE = 2048
