@@ -34,15 +34,22 @@ def main() -> None:
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write results.json here too.")
 def run(profile: str, only: str, given: tuple[tuple[str, str], ...], out: Path | None, json_path: Path | None) -> None:
     """Execute the notebooks in order and show what each layer learned."""
+    from course_lib.files import make_folder
     from course_lib.notebooks import find_notebooks, set_parameters
     from course_lib.profiles import runnable_profile
     from course_lib.runs import describe, new_run_folder, run_notebooks
 
-    paths = find_notebooks([name.strip() for name in only.split(",") if name.strip()])
-    parameters = set_parameters({"PROFILE": profile, **dict(given)}, paths)
-    runnable_profile(profile, or_quick=dict(given).get("OR_QUICK", "").lower() == "true")
+    names = [name.strip() for name in only.split(",") if name.strip()]
+    if only and not names:
+        raise CourseError(f"--only takes numbers or names of notebooks, as in 02,06; got {only!r}")
+    paths = find_notebooks(names)
+    values = {"PROFILE": profile} | {name: _from_here(name, value) for name, value in given}
+    parameters = set_parameters(values, paths)
+    chosen = runnable_profile(values["PROFILE"], or_quick=values.get("OR_QUICK", "").lower() == "true")
+    if json_path:
+        make_folder(json_path.parent)
     folder = new_run_folder(out)
-    results = run_notebooks(parameters, profile, folder, json_path)
+    results = run_notebooks(parameters, chosen.name, folder, json_path)
     click.echo(describe(results, folder))
     sys.exit(any(result.status != "ok" for result in results))
 
@@ -54,11 +61,15 @@ def run(profile: str, only: str, given: tuple[tuple[str, str], ...], out: Path |
 @click.option("--out", type=click.Path(path_type=Path), help="Where the runs go; finished ones there are kept.")
 def reference(profile: str, seeds: str, data: tuple[str, ...], out: Path | None) -> None:
     """Run the course with several seeds, and write the bands, filters and figures into assets/."""
+    from course_lib.profiles import runnable_profile
     from course_lib.reference import make_reference
     from course_lib.trained import runs_folder
 
     folder = out or runs_folder(f"reference-{profile}")
-    click.echo(f"wrote {make_reference(profile, [int(seed) for seed in seeds.split(',')], data, folder)}")
+    if not all(seed.strip().isdigit() for seed in seeds.split(",")):
+        raise CourseError(f"--seeds takes whole numbers, as in 0,1,2; got {seeds!r}")
+    numbers, sets = [int(seed) for seed in seeds.split(",")], [_from_here("DATA", name) for name in data]
+    click.echo(f"wrote {make_reference(runnable_profile(profile).name, numbers, sets, folder)}")
 
 
 @main.command()
@@ -95,6 +106,17 @@ def badges(repo: str, branch: str) -> None:
     from course_lib.headers import write_badges
 
     _report(write_badges(repo, branch, Path("README.md")))
+
+
+def _from_here(name: str, value: str) -> str:
+    """A path in SOURCE or DATA as seen from where the user stands; the notebooks run in a folder of their own."""
+    from course_lib.images import SOURCE_PHOTOGRAPHS
+    from course_lib.sources import GENERATED
+
+    prefix = "folder:" if value.startswith("folder:") else ""
+    path = Path(value.removeprefix(prefix)).expanduser()
+    is_path = prefix if name == "DATA" else name == "SOURCE" and value not in SOURCE_PHOTOGRAPHS + GENERATED
+    return f"{prefix}{path.absolute()}" if is_path and path.exists() else value
 
 
 def _report(changed: list[Path]) -> None:

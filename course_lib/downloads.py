@@ -17,14 +17,16 @@ TIMEOUT = 30
 
 
 def download(url: str, path: Path, sha256: str) -> Path:
-    """The file at `url`, as `path`; at once where it is there already.
+    """The file at `url`, as `path`; at once where it is there already, and whole.
 
     What has arrived stands in `path` with `.part` added, and the next call asks the server for the rest only.
     Raises CourseError without a network, when the connection is cut, and when the hash is wrong (the file is then
     removed, so that the next call starts afresh).
     """
     if path.exists():
-        return path
+        if sha256_of(path) == sha256:
+            return path
+        path.unlink()  # damaged since
     part = path.with_name(path.name + ".part")
     try:
         _fetch(url, part)

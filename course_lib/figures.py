@@ -35,6 +35,7 @@ MARKERS = {
     "jigsaw": "P",
     "pirl": "X",
 }
+_OTHER = "#E69F00"  # a method of the reader's own
 RIGHT, WRONG = "#009E73", "#D55E00"
 
 _DPI = 100
@@ -206,7 +207,8 @@ def accuracy_by_layer(rows: Sequence[dict], title: str) -> Picture:
 
     table = pd.DataFrame(list(rows))
     table["accuracy in %"] = 100 * table["accuracy"]
-    methods = [method for method in COLOURS if method in set(table["method"])]
+    given = list(dict.fromkeys(table["method"]))
+    methods = [method for method in COLOURS if method in given] + [m for m in given if m not in COLOURS]
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     sns.lineplot(
@@ -217,8 +219,8 @@ def accuracy_by_layer(rows: Sequence[dict], title: str) -> Picture:
         hue_order=methods,
         style="method",
         style_order=methods,
-        palette=COLOURS,
-        markers=MARKERS,
+        palette={method: COLOURS.get(method, _OTHER) for method in methods},
+        markers={method: MARKERS.get(method, "*") for method in methods},
         dashes=False,
         errorbar="sd",
         ax=axes,

@@ -22,7 +22,7 @@ def cache_folder() -> Path:
 
 def make_folder(path: str | Path) -> Path:
     """The folder, made if it is not there. Raises CourseError where it cannot be made or written to."""
-    path = Path(path)
+    path = Path(path).expanduser().absolute()  # a notebook's kernel stands in another folder than the user
     with disk_errors(path):
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
@@ -59,7 +59,7 @@ def disk_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            why = "the disk is full; free some space and run again, nothing that was finished is lost"
+            why = "the disk is full; free some space and run again"
         elif error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
             why = "it cannot be written to; choose another folder"
         elif error.errno in (errno.ENOTDIR, errno.EEXIST):

@@ -107,7 +107,7 @@ def _edit_notebook(path: Path, change: Callable[[str], str]) -> list[Path]:
 
 
 def _edit(path: Path, change: Callable[[str], str]) -> list[Path]:
-    before = path.read_text()
+    before = path.read_text(encoding="utf-8")
     if (after := change(before)) == before:
         return []
     return [write_file(path, after)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import warnings
 from dataclasses import dataclass
@@ -142,14 +143,16 @@ def _list_classes(folder: Path) -> tuple[tuple[str, ...], list[tuple[str, int]]]
 
 def _decoded(files: list[tuple[str, int]], side: int) -> tuple[Tensor, Tensor]:
     """The pictures (n, 3, side, side) uint8 and labels (n,), from the cache where they are there."""
+    from safetensors import SafetensorError
     from safetensors.torch import load, save
 
-    facts = [(path, label, Path(path).stat().st_size, Path(path).stat().st_mtime_ns) for path, label in files]
+    facts = [(path, label, *_size_and_time(Path(path))) for path, label in files]
     key = hashlib.sha256(repr((side, facts)).encode()).hexdigest()[:16]
     kept = cache_folder() / f"folder-{key}.safetensors"
     if kept.exists():
-        found = load(kept.read_bytes())
-        return found["images"], found["labels"]
+        with contextlib.suppress(SafetensorError, KeyError):  # a damaged file is decoded anew
+            found = load(kept.read_bytes())
+            return found["images"], found["labels"]
     images, labels, broken = [], [], []
     for path, label in files:
         try:
@@ -164,6 +167,13 @@ def _decoded(files: list[tuple[str, int]], side: int) -> tuple[Tensor, Tensor]:
     result = {"images": torch.cat(images), "labels": torch.tensor(labels)}
     write_file(kept, save(result))
     return result["images"], result["labels"]
+
+
+def _size_and_time(path: Path) -> tuple[int, int]:
+    """Bytes and time of change; (0, 0) for a link that leads nowhere, which is then left out as unreadable."""
+    if not path.exists():
+        return 0, 0
+    return path.stat().st_size, path.stat().st_mtime_ns
 
 
 def resize(images: Tensor, side: int) -> Tensor:

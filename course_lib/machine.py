@@ -7,6 +7,7 @@ import ctypes
 import os
 import platform
 import shutil
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import psutil
@@ -61,6 +62,17 @@ def check_machine() -> list[Check]:
         Check("free memory", f"{free / 1e9:.1f} GB", "" if free > _LEAST_MEMORY else "shut down other kernels first"),
         Check("free disk", f"{disk / 1e9:.1f} GB", "" if disk > _LEAST_DISK else "free some space"),
     ]
+
+
+def has_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16 in hardware, by the flags that Linux lists; elsewhere False.
+
+    Where it does, a training is several times as fast as in float32; where it does not, slower.
+    """
+    with contextlib.suppress(OSError):
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+        return "avx512_bf16" in flags or "amx_bf16" in flags
+    return False
 
 
 def release_memory() -> None:

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from course_lib.datasets import LabelledImages, to_float
+from course_lib.errors import CourseError
 from course_lib.machine import release_memory
 from course_lib.networks import LAYERS, AlexNet
 
@@ -27,6 +28,7 @@ STEPS = 100
 """L-BFGS steps: enough for an accuracy that no longer moves; a test compares the optimum with scikit-learn's."""
 
 _BATCH = 100
+_LEAST = 20  # pictures, of which a tenth is held out
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,8 @@ def fit_probe(
 
     train, test: features (n, f). The test labels are looked at one time, after every choice has been made.
     """
+    if len(train) < _LEAST:
+        raise CourseError(f"a probe needs at least {_LEAST} training pictures, got {len(train)}; add more")
     train, test = standardise(train, test)
     classes = int(train_labels.max()) + 1
     decay, start = _choose_decay(train, train_labels, classes, decays)

@@ -18,8 +18,8 @@ class Profile:
 
     side: pixels of a crop. width, form, first: the AlexNet, as in `course_lib.networks`. hidden: units of the head's
     hidden layers. d: crops. steps, batch, learning_rate: of training without labels; a batch counts crops, and RotNet
-    turns each four times. label_steps, label_batch: of training with labels. train, test: labelled pictures that are
-    used at most. numbers: features a layer that a probe sees. gpu: whether a GPU is needed.
+    turns each four times. label_steps, label_batch: of training with labels. train, test: labelled pictures that a
+    probe uses at most. numbers: features a layer that a probe sees. gpu: whether a GPU is needed.
     """
 
     name: str
@@ -81,7 +81,7 @@ PROFILES = {
         numbers=9_216,
         gpu=True,
     ),
-    # 50 epochs of 192 crops, four turns each, as RotNet's own code (see pretext/rotnet.py); labels for 90 epochs.
+    # Crops: 50 epochs of batches of 192, four turns each. Labels: 90 epochs of batches of 256.
     "paper": Profile(
         "paper",
         side=224,
@@ -140,6 +140,8 @@ def start(profile: str = "quick", seed: int = 0, or_quick: bool = False) -> Cour
 
     Raises CourseError as `runnable_profile` does.
     """
+    if not 0 <= seed < 2**63:
+        raise CourseError(f"SEED must be a whole number from 0 to 2**63 - 1, got {seed}")
     chosen, device = runnable_profile(profile, or_quick), this_device()
     if chosen.name != profile:
         print(f"No GPU was found for the profile {profile!r}: going on at {chosen.name!r}, as OR_QUICK allows.")

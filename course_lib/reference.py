@@ -33,6 +33,7 @@ def make_reference(profile: str, seeds: Sequence[int], data: Sequence[str], fold
     are in `folder` already are kept, so that an interrupted reference goes on where it was. Raises CourseError when
     a notebook fails.
     """
+    folder = make_folder(folder)
     first, *others = find_notebooks()
     runs = [_run(folder / f"seed-{seed}", others, profile, seed, data[0]) for seed in seeds]
     for name in data[1:]:

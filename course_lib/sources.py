@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from course_lib.errors import CourseError
-from course_lib.images import LUMA, PHOTOGRAPHS, list_images, read_image, read_photograph
+from course_lib.images import LUMA, SOURCE_PHOTOGRAPHS, list_images, read_image, read_photograph
 
 GENERATED = ("dead_leaves", "noise", "flat")
 LONGEST_SIDE = 2048
@@ -88,20 +88,21 @@ def load_source(name: str, n: int = 1, seed: int = 0) -> Source:
         folder of pictures, of which `n` are drawn by `seed`.
     Raises CourseError for a name that is none of these and for a folder with fewer than n pictures.
     """
-    if name in PHOTOGRAPHS:
+    path = Path(name).expanduser()
+    if name in SOURCE_PHOTOGRAPHS:
         images = [read_photograph(name)]
     elif name in GENERATED:
         images = [generate(name, seed=seed + i) for i in range(n)]
-    elif Path(name).is_dir():
-        images = [read_image(path) for path in _draw_paths(Path(name), n, seed)]
-    elif Path(name).is_file():
-        images = [read_image(name)]
+    elif path.is_dir():
+        images = [read_image(file) for file in _draw_paths(path, n, seed)]
+    elif path.is_file():
+        images = [read_image(path)]
     else:
-        known = ", ".join(PHOTOGRAPHS + GENERATED)
+        known = ", ".join(SOURCE_PHOTOGRAPHS + GENERATED)
         raise CourseError(f"no source is called {name!r}; give one of {known}, or the path of a picture or a folder")
     if len(images) != n:
         raise CourseError(f"{name!r} is one image but N = {n} were asked for; give a folder of at least {n} pictures")
-    label = name if name in PHOTOGRAPHS + GENERATED else Path(name).name
+    label = name if name in SOURCE_PHOTOGRAPHS + GENERATED else path.name
     return Source.from_images([shrink(image) for image in images], label)
 
 

@@ -17,6 +17,7 @@ from torch import nn
 
 import course_lib
 from course_lib.datasets import CropDataset, LabelledImages
+from course_lib.errors import CourseError
 from course_lib.files import make_folder, sha256_of, write_file
 from course_lib.networks import AlexNet
 from course_lib.pretext import find_method
@@ -74,7 +75,10 @@ def pretrain(name: str, course: Course, data: CropDataset | LabelledImages, step
         title=name,
     )
     if history.stopped is None:
-        _save(path, method, history, recipe)
+        try:
+            _save(path, method, history, recipe)
+        except CourseError as error:  # a full disk must not cost the training
+            print(f"{error}. The network can be used here and now, but it is not kept.")
     return Trained(method, history, loaded=False)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from course_lib.machine import release_memory
+from course_lib.machine import has_bfloat16, release_memory
 from course_lib.networks import conv1_filters
 from course_lib.progress import Progress
 
@@ -58,11 +57,11 @@ def fit(
     if steps < 1 or batch < 1:
         raise ValueError(f"steps and batch must be at least 1, got {steps} and {batch}")
     device = next(method.parameters()).device
-    precision = _prepare(method, data, batch, device)
+    precision = _prepare(method, device)
     optimiser = torch.optim.SGD(
         method.parameters(), learning_rate, momentum=0.9, nesterov=True, weight_decay=weight_decay
     )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, learning_rate, total_steps=max(steps, 2), pct_start=0.2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, learning_rate, total_steps=max(steps, 6), pct_start=0.2)
     history = History(precision=str(precision).removeprefix("torch."))
     losses, accuracies = torch.full((2, steps), torch.nan, device=device).unbind()
     frames, frame_steps = [], _film_steps(steps)
@@ -86,7 +85,7 @@ def fit(
         history.stopped = done
     history.seconds = time.perf_counter() - start
     frames.append(conv1_filters(method.trunk).cpu())
-    history.film, history.film_steps = torch.stack(frames), torch.tensor([s for s in frame_steps if s < done] + [done])
+    history.film, history.film_steps = torch.stack(frames), torch.tensor(frame_steps[: len(frames) - 1] + [done])
     history.loss, history.accuracy = losses[:done].cpu(), accuracies[:done].cpu()
     method.eval()
     release_memory()
@@ -111,34 +110,11 @@ def _autocast(device: torch.device, precision: torch.dtype) -> AbstractContextMa
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == torch.bfloat16)
 
 
-def _prepare(method: nn.Module, data: Any, batch: int, device: torch.device) -> torch.dtype:
-    """Set the memory format, and choose the precision that a few timed steps show to be the faster.
+def _prepare(method: nn.Module, device: torch.device) -> torch.dtype:
+    """Set the memory format, and choose the precision: bfloat16 on a GPU, and on a CPU that multiplies it in hardware.
 
-    bfloat16 is a given on a GPU. On a CPU it is several times as fast where the chip has instructions for it, and
-    slower where it has none.
+    A property of the chip, not a race of two timings: the same seed has to give the same network.
     """
     torch.backends.cudnn.benchmark = True
     method.to(memory_format=torch.channels_last)
-    if device.type == "cuda":
-        return torch.bfloat16
-    seconds = {precision: _time_steps(method, data, batch, device, precision) for precision in _PRECISIONS}
-    # Only a clear gain counts: a close race would be decided by the machine's mood, and results with it.
-    return torch.bfloat16 if seconds[torch.bfloat16] < 0.75 * seconds[torch.float32] else torch.float32
-
-
-_PRECISIONS = (torch.float32, torch.bfloat16)
-
-
-def _time_steps(method: nn.Module, data: Any, batch: int, device: torch.device, precision: torch.dtype) -> float:
-    """Seconds of the faster of two training steps, on a copy that is then thrown away."""
-    trial, best = copy.deepcopy(method).train(), float("inf")
-    state = torch.get_rng_state()
-    for step in range(3):
-        start = time.perf_counter()
-        with _autocast(device, precision):
-            loss, _ = trial.loss(data, draw(len(data), min(batch, 16), 0, step))
-        loss.backward()
-        if step:  # the first call also prepares
-            best = min(best, time.perf_counter() - start)
-    torch.set_rng_state(state)
-    return best
+    return torch.bfloat16 if device.type == "cuda" or has_bfloat16() else torch.float32

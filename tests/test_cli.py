@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 from conftest import ROOT, require
 
 from course_lib import files, headers, notebooks
-from course_lib.__main__ import main
+from course_lib.__main__ import _from_here, main
 from course_lib.errors import CourseError
 from course_lib.files import make_folder, write_file
 from course_lib.reference import _without_path
@@ -68,6 +68,8 @@ def test_runs_go_to_fresh_folders(tmp_path: Path) -> None:
         (["-p", "BETTA", "1"], "there is no parameter called 'BETTA'; there is ALPHA, BETA, DATA"),
         (["-p", "SEED", "one"], "the parameter SEED takes int, as in 0; got 'one'"),
         (["-p", "OR_QUICK", "maybe"], "the parameter OR_QUICK takes bool"),
+        (["--only", ","], "--only takes numbers or names of notebooks, as in 02,06; got ','"),
+        (["-p", "PROFILE", "fast"], "there is no profile called 'fast'"),
         (["--profile", "fast"], "there is no profile called 'fast'; there is quick, standard, paper"),
     ],
 )
@@ -215,3 +217,33 @@ def test_badges_are_written_everywhere(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_reference_names_no_path_of_a_machine() -> None:
     assert _without_path("folder:/home/ada/cifar10") == "folder:cifar10"
     assert _without_path("photos10") == "photos10"
+
+
+def test_a_path_is_seen_from_where_the_user_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine.png").touch()
+    (tmp_path / "china").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert _from_here("SOURCE", "mine.png") == str(tmp_path / "mine.png")
+    assert _from_here("DATA", "folder:china") == f"folder:{tmp_path / 'china'}"
+    for name, value in (("SOURCE", "china"), ("SOURCE", "gone.png"), ("DATA", "cifar10"), ("SEED", "1")):
+        assert _from_here(name, value) == value
+    assert make_folder("runs") == tmp_path / "runs"
+
+
+@pytest.mark.usefixtures("bad_course")
+def test_the_profile_that_ran_is_the_one_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    from course_lib import profiles
+
+    monkeypatch.setattr(profiles, "this_device", lambda: torch.device("cpu"))
+    monkeypatch.setattr(notebooks, "read_parameters", lambda _: {"PROFILE": "quick", "OR_QUICK": False})
+    words = ["--profile", "standard", "-p", "OR_QUICK", "true", "--out", str(tmp_path / "out")]
+    done = invoke("run", "--only", "00_is_fine", *words, "--json", str(tmp_path / "new/copy.json"))
+    assert done.exit_code == 0, done.output
+    assert json.loads((tmp_path / "new/copy.json").read_text())["profile"] == "quick"
+
+
+def test_seeds_that_are_no_numbers_are_refused() -> None:
+    done = invoke("reference", "--seeds", "0,a")
+    assert done.exit_code == 2 and "--seeds takes whole numbers, as in 0,1,2; got '0,a'" in done.output

@@ -89,3 +89,8 @@ def test_a_wrong_hash_is_refused_and_the_file_removed(url: str, tmp_path: Path) 
 def test_without_a_network_a_sentence_says_so(tmp_path: Path) -> None:
     with pytest.raises(CourseError, match="stopped after 0 bytes"):
         download("http://127.0.0.1:9/nothing", tmp_path / "file", HASH)
+
+
+def test_a_file_damaged_since_is_fetched_anew(url: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(CONTENT[:1000])
+    assert download(url, tmp_path / "file", HASH).read_bytes() == CONTENT

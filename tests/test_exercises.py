@@ -34,6 +34,19 @@ def pooled_mean(train: Any, test: Any) -> Any:
     return (train - train.mean(0)) / (train.std(0) + 1e-5), (test - both.mean(0)) / (both.std(0) + 1e-5)
 
 
+def leak_in_place(train: Any, test: Any) -> Any:
+    train -= train.mean(0)
+    train /= train.std(0) + 1e-5
+    test -= test.mean(0)
+    test /= test.std(0) + 1e-5
+    return train, test
+
+
+def fold_in_place(filters: Any, gain: Any, variance: Any, eps: float = 1e-5) -> Any:
+    filters *= (gain / (variance + eps).sqrt())[:, None, None, None]
+    return filters
+
+
 WRONG: list[tuple[str, Callable[..., Any], str]] = [
     ("00.share", lambda w, h, W, H: W * H / (w * h), "upside down"),
     ("00.share", lambda w, h, W, H: 100 * w * h / (W * H), "not percent"),
@@ -60,6 +73,7 @@ WRONG: list[tuple[str, Callable[..., Any], str]] = [
     ("05.fold", lambda w, g, v: w * g / v.sqrt(), "It raised RuntimeError"),
     ("06.standardise", own_mean, "by their own mean"),
     ("06.standardise", pooled_mean, "that is a leak"),
+    ("06.standardise", leak_in_place, "by their own mean"),
     ("06.standardise", lambda a, b: (a - a.mean(), b - a.mean()), "Training features"),
 ]
 
@@ -138,3 +152,7 @@ def test_whatever_an_answer_raises_is_feedback() -> None:
 def test_how_far_off_an_answer_is(given: Any, words: str) -> None:
     said = difference(given, torch.tensor([1.0, 2.0, 3.0]))
     assert words in said and bool(said) == bool(words)
+
+
+def test_a_right_answer_that_works_in_place_is_right() -> None:
+    assert check("05.fold", fold_in_place) is fold_in_place

@@ -136,3 +136,10 @@ def test_the_film_has_a_picture_for_every_frame() -> None:
 def test_the_readmes_figures_are_there(request: pytest.FixtureRequest) -> None:
     for name in ("crops", "filters", "layers"):
         assert Image.open(Path(request.config.rootpath) / f"assets/figures/{name}.png").size[0] > 400
+
+
+def test_a_method_of_the_readers_own_is_drawn_too() -> None:
+    from course_lib.figures import accuracy_by_layer
+
+    rows = [{"method": m, "layer": "conv1", "accuracy": 0.5, "seed": 0} for m in ("rotnet", "mine")]
+    assert "mine 50 at conv1" in accuracy_by_layer(rows, "Probes").caption

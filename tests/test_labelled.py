@@ -136,6 +136,7 @@ def test_cifar_is_unpacked_from_its_archive(tmp_path: Path, monkeypatch: pytest.
     cache = tmp_path / "cache"
     cache.mkdir()
     content = cifar_archive(cache / "cifar-10-python.tar.gz").read_bytes()
+    monkeypatch.setitem(labelled.CIFAR, "cifar10", labelled._Archive(CIFAR10.url, hashlib.sha256(content).hexdigest()))
     monkeypatch.setattr(CIFAR10, "tgz_md5", hashlib.md5(content).hexdigest())
     monkeypatch.setattr(CIFAR10, "_check_integrity", lambda self: (cache / "cifar-10-batches-py").is_dir())
     monkeypatch.setattr("torchvision.datasets.cifar.check_integrity", lambda *_: True)
@@ -152,3 +153,18 @@ def test_resize_keeps_the_centre() -> None:
     images[..., 25:95] = 200
     assert (resize(images, 30) == 200).all()
     assert resize(images, 64).shape == (1, 3, 64, 64)
+
+
+def test_a_damaged_cache_is_decoded_anew(tmp_path: Path) -> None:
+    root = make_folder(tmp_path / "pets")
+    first = load_labelled(f"folder:{root}")
+    for kept in (tmp_path / "cache").glob("folder-*"):
+        kept.write_bytes(kept.read_bytes()[:50])
+    assert torch.equal(load_labelled(f"folder:{root}").train_images, first.train_images)
+
+
+def test_a_link_that_leads_nowhere_is_left_out(tmp_path: Path) -> None:
+    root = make_folder(tmp_path / "pets")
+    (root / "train/cat/9.png").symlink_to(tmp_path / "nowhere.png")
+    with pytest.warns(UserWarning, match="1 of 7 pictures were left out"):
+        assert len(load_labelled(f"folder:{root}")) == 6

@@ -296,3 +296,35 @@ def test_nbval_can_fail(offline: dict[str, str]) -> None:
 def test_hidden_errors_are_none_in_a_clean_run(run: Path) -> None:
     for path in COURSE:
         assert list(hidden_errors(nbformat.read(run / "notebooks" / path.name, 4))) == []
+
+
+ANSWERS = {
+    "00": {"share": "return width * height / (image_width * image_height)"},
+    "01": {
+        "crop_size": "return (area / ratio) ** 0.5, (area * ratio) ** 0.5",
+        "bounding_box": "c, s = angle.cos().abs(), angle.sin().abs()\n"
+        "    return width * c + height * s, width * s + height * c",
+    },
+    "02": {"four_turns": "return torch.cat([images.rot90(k, (2, 3)) for k in range(4)])"},
+    "05": {"fold_batchnorm": "return filters * (gain / (variance + eps) ** 0.5).view(-1, 1, 1, 1)"},
+    "06": {"standardise": "m, s = train.mean(0), train.std(0) + 1e-5\n    return (train - m) / s, (test - m) / s"},
+}
+"""What a learner may write, in words of its own; never the library's functions."""
+
+
+@pytest.mark.parametrize("path", COURSE, ids=lambda path: path.stem)
+def test_a_learners_right_answers_carry_the_notebook(path: Path, tmp_path: Path) -> None:
+    notebook = nbformat.read(path, 4)
+    for name, body in ANSWERS[path.stem[:2]].items():
+        (cell,) = [cell for cell in notebook.cells if re.search(rf"def {name}\(.*\n.*\n    \.\.\.", cell.source)]
+        cell.source = re.sub(
+            rf"(def {name}\(.*\n.*\n)    \.\.\.", lambda m, body=body: f"{m[1]}    {body}", cell.source
+        )
+    write_notebook(tmp_path / path.name, notebook)
+    values = {name: 4 for name in read_parameters(path) if name == "STEPS"}
+    environment = {"COURSE_LIVE": "0", "COURSE_RUNS": str(tmp_path / "runs"), "COURSE_STRICT": "1"}
+    result = execute(tmp_path / path.name, tmp_path / "out.ipynb", values, environment)
+    assert result.error == ""
+    assert (tmp_path / "out.ipynb").read_text().count("right. Going on with your function") == len(
+        ANSWERS[path.stem[:2]]
+    )

@@ -9,6 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from course_lib import probes
+from course_lib.errors import CourseError
 from course_lib.labelled import photos10
 from course_lib.networks import LAYERS, AlexNet
 from course_lib.probes import fit_probe, logistic_regression, logits, pool_side, pooled_features, probe, standardise
@@ -113,3 +114,9 @@ def test_a_probe_of_every_layer() -> None:
     results = probe(AlexNet(32, width=0.25), photos10(32, 300, 200), numbers=300, decays=(0.1,))
     assert [r.layer for r in results] == list(LAYERS)
     assert all(0.2 < r.accuracy <= r.train_accuracy <= 1 for r in results)
+
+
+def test_too_few_pictures_are_refused_in_a_sentence() -> None:
+    x, y = torch.randn(6, 3), torch.arange(6) % 2
+    with pytest.raises(CourseError, match="at least 20 training pictures, got 6"):
+        fit_probe("conv1", x, y, x, y, (0.1,))

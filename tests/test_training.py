@@ -98,14 +98,15 @@ def test_frames_are_in_order_and_distinct(steps: int) -> None:
     assert frames == sorted(set(frames)) and frames[0] == 0 and frames[-1] < steps and len(frames) <= 24
 
 
+@pytest.mark.parametrize("at", [7, 12])
 def test_an_interrupt_leaves_a_network_that_can_be_used(
-    crops: CropDataset, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    at: int, crops: CropDataset, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     original = RotNet.loss
     calls = iter(range(1000))
 
     def interrupted(self: RotNet, data: CropDataset, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        if next(calls) == 12:  # some of the first calls time the precision
+        if next(calls) == at:
             raise KeyboardInterrupt
         return original(self, data, index)
 
@@ -113,7 +114,7 @@ def test_an_interrupt_leaves_a_network_that_can_be_used(
     method = rotnet()
     history = fit(method, crops, steps=50, batch=8, learning_rate=0.03)
     assert history.stopped is not None and 0 < history.stopped == len(history.loss) < 50
-    assert history.film_steps[-1] == history.stopped
+    assert history.film_steps[-1] == history.stopped and len(history.film) == len(history.film_steps)
     assert "stopped by hand, and the network can be used as it is" in capsys.readouterr().out
     assert method(crops[:4]).isfinite().all()
 
@@ -204,3 +205,26 @@ def test_rotnet_learns_on_a_gpu() -> None:
     data = CropDataset(load_source("china").to("cuda"), d=500, side=32)
     history = fit(rotnet().cuda(), data, steps=60, batch=16, learning_rate=0.03)
     assert history.precision == "bfloat16" and history.accuracy[-10:].mean() > 0.6
+
+
+@pytest.mark.parametrize("steps", range(1, 8))
+def test_a_training_may_be_as_short_as_one_step(steps: int, crops: CropDataset) -> None:
+    history = fit(rotnet(), crops, steps=steps, batch=4, learning_rate=0.01)
+    assert len(history.loss) == steps and len(history.film) == len(history.film_steps)
+
+
+def test_a_full_disk_does_not_cost_the_training(
+    crops: CropDataset, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise CourseError("runs/trained: the disk is full")
+
+    monkeypatch.setattr("course_lib.trained.write_file", full)
+    assert not pretrain("rotnet", COURSE, crops).loaded
+    assert "The network can be used here and now, but it is not kept" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63])
+def test_a_seed_out_of_range_is_refused_in_a_sentence(seed: int) -> None:
+    with pytest.raises(CourseError, match=f"SEED must be a whole number .*, got {seed}"):
+        start("quick", seed)
