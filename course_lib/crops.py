@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from course_lib.images import LUMA
 
 if TYPE_CHECKING:
     from course_lib.sources import Source
+
+AREA_LAWS = ("uniform", "log-uniform")
 
 _DRAWS = 12  # random numbers a crop; a multiple of 4, the numbers that Philox gives a counter step
 _BLOCK = 1 << 15  # crops made at a time, so that a million of them need little more than their own memory
@@ -81,6 +82,24 @@ class Crops:
         cos, sin = ((1, 0), (0, 1), (-1, 0), (0, -1))[quarter_turns % 4]
         return self.compose(self.affine.new_tensor([[cos, -sin, 0], [sin, cos, 0]]))
 
+    def tiles(self, grid: int = 3, gap: float = 11 / 75, places: Tensor | None = None) -> Crops:
+        """Each crop cut into grid x grid tiles, row by row: (n * grid^2) crops, those of one crop together.
+
+        A tile is smaller than its cell by the share `gap`, so that no edge runs on from one tile into the next: by
+        default 64 of 75 pixels, as Jigsaw has it (Noroozi and Favaro 2016). places: (n, grid^2, 2) numbers in [0, 1)
+        that put each tile within its cell; in the middle without them.
+        Raises ValueError for a grid below 1 and for a gap outside [0, 1).
+        """
+        if grid < 1 or not 0 <= gap < 1:
+            raise ValueError(f"tiles need a grid of at least 1 and a gap in [0, 1), got {grid} and {gap}")
+        cells = (torch.arange(grid, device=self.affine.device) + 0.5) / grid - 0.5
+        centres = torch.stack([cells.repeat(grid), cells.repeat_interleave(grid)], 1).repeat(len(self), 1)
+        if places is not None:
+            centres = centres + (places.reshape(-1, 2).to(centres) - 0.5) * gap / grid
+        scale = torch.eye(2, device=centres.device).expand(len(centres), 2, 2) * ((1 - gap) / grid)
+        every = torch.arange(len(self), device=centres.device).repeat_interleave(grid * grid)
+        return self[every].compose(torch.cat([scale, centres[:, :, None]], 2))
+
 
 @dataclass(frozen=True)
 class CropScheme:
@@ -92,6 +111,8 @@ class CropScheme:
     flip: probability of a mirror image, in [0, 1].
     jitter: s in [0, 1]: brightness, contrast and saturation change by a factor in [1 - s, 1 + s], hue by up to
         s / 4 of a full turn; 0.4 gives the ranges of the authors' script.
+    area_law: how the area is spread over [beta, 1]: "uniform", as in the authors' script, or "log-uniform", where every
+        scale is as likely as every other.
     """
 
     beta: float = 1e-4
@@ -99,6 +120,7 @@ class CropScheme:
     alpha: float = 35.0
     flip: float = 0.5
     jitter: float = 0.4
+    area_law: str = "uniform"
 
     def __post_init__(self) -> None:
         _require("beta", self.beta, 0 < self.beta <= 1, "(0, 1]")
@@ -106,6 +128,8 @@ class CropScheme:
         _require("alpha", self.alpha, 0 <= self.alpha <= 180, "[0, 180] degrees")
         _require("flip", self.flip, 0 <= self.flip <= 1, "[0, 1]")
         _require("jitter", self.jitter, 0 <= self.jitter <= 1, "[0, 1]")
+        if self.area_law not in AREA_LAWS:
+            raise ValueError(f"area_law must be one of {', '.join(AREA_LAWS)}, got {self.area_law!r}")
 
     def sample(self, source: Source, count: int, seed: int = 0, first: int = 0) -> Crops:
         """Crops `first` to `first + count - 1` of the endless sequence that (scheme, source, seed) defines.
@@ -124,15 +148,34 @@ class CropScheme:
             table.colour[start:stop] = self.colour_maps(u[6:10], mean_grey[which])
         return table
 
+    def sample_within(self, crops: Crops, seed: int = 0, first: int = 0) -> Crops:
+        """A second view of each crop: it is cropped, turned, flipped and recoloured once more by this scheme.
+
+        Both maps become one, so that no pixel is resampled twice; here "the image" of the scheme is the crop's square.
+        The view of crop i depends on (seed, first + i) alone. Contrast pivots about middle grey, since nobody knows
+        the mean of a crop before it is rendered; and what the first colours would have clipped is not clipped.
+        """
+        n, device = len(crops), crops.affine.device
+        u = uniforms(seed, first, n)
+        inner = self.affine_maps(u[:6], torch.ones(n, 2, dtype=torch.float64))
+        inner[:, :, 2] -= 0.5  # the affine maps of an image begin at its corner, the square's at its centre
+        colour = self.colour_maps(u[6:10], torch.full((n,), 0.5, dtype=torch.float64)).float().to(device)
+        view = crops.compose(inner.float().to(device))
+        with full_precision(colour):
+            mix = colour[:, :, :3] @ crops.colour
+        mix[:, :, 3] += colour[:, :, 3]
+        return replace(view, colour=mix)
+
     def affine_maps(self, u: Tensor, sizes: Tensor) -> Tensor:
         """(n, 2, 3) maps from the output square to pixels, from six uniform numbers a crop, u (6, n).
 
-        The area is uniform in [beta, 1] of the image's, the ratio h / w log-uniform, the angle uniform, the place
-        uniform over all where the turned crop lies inside. A crop too large to lie inside anywhere is shrunk about
-        its own shape until it just does: no black corner, no invented pixel, no rejection.
+        The area is spread over [beta, 1] of the image's by `area_law`, the ratio h / w is log-uniform, the angle
+        uniform, the place uniform over all where the turned crop lies inside. A crop too large to lie inside anywhere
+        is shrunk about its own shape until it just does: no black corner, no invented pixel, no rejection.
         """
         width, height = sizes.unbind(1)
-        area = (self.beta + (1 - self.beta) * u[0]) * width * height
+        share = self.beta ** (1 - u[0]) if self.area_law == "log-uniform" else self.beta + (1 - self.beta) * u[0]
+        area = share * width * height
         ratio = torch.exp((2 * u[1] - 1) * math.log(1 / self.gamma))
         angle = (2 * u[2] - 1) * math.radians(self.alpha)
         cos, sin = angle.cos(), angle.sin()
@@ -196,38 +239,6 @@ def uniforms(seed: int, first: int, count: int) -> Tensor:
         raise ValueError(f"seed and first must not be negative, got {seed} and {first}")
     bits = np.random.Philox(key=seed).advance(first * _DRAWS // 4).random_raw(count * _DRAWS)
     return torch.from_numpy((bits >> np.uint64(11)) * 2.0**-53).view(count, _DRAWS).T
-
-
-def render(source: Source, crops: Crops, side: int) -> Tensor:
-    """The crops' pixels: (n, 3, side, side) float32 in [-1, 1], on the source's device.
-
-    Each crop is read, bilinearly, from the mip level whose pixels are nearest in size to its own, then recoloured
-    and clipped. One `grid_sample` serves the batch: all grids go in as one tall grid over one atlas.
-    """
-    n = len(crops)
-    with full_precision(source.atlas):
-        grid = F.affine_grid(_to_atlas(source, crops, side), (n, 3, side, side), align_corners=False)
-        grid = grid.view(1, n * side, side, 2)
-        planes = F.grid_sample(source.atlas[None], grid, mode="bilinear", padding_mode="border", align_corners=False)
-        pixels = planes.view(3, n, side * side).transpose(0, 1)
-        gain, offset = 2 * crops.colour[:, :, :3], 2 * crops.colour[:, :, 3:] - 1
-        return torch.baddbmm(offset, gain, pixels).clamp_(-1, 1).view(n, 3, side, side)
-
-
-def _to_atlas(source: Source, crops: Crops, side: int) -> Tensor:
-    """(n, 2, 3) maps from [-1, 1]^2, the output as `affine_grid` sees it, to [-1, 1]^2, the atlas."""
-    pixels_a_pixel = crops.size.prod(1).sqrt() / side
-    which = crops.source.long()
-    # An output pixel covers 1.4 to 2.8 pixels of its level: of the offsets from -0.75 to 0.75, -0.5 comes nearest to
-    # exact area sampling (35.5 dB on china, 33.6 dB on astronaut).
-    level = (pixels_a_pixel.log2() - 0.5).floor().clamp(0, source.levels.shape[1] - 1).long()
-    box = source.levels[which, level].to(crops.affine.dtype)
-    corner, extent = box[:, :2], box[:, 2:]
-    scale = extent / source.sizes[which]
-    sheet = crops.affine.new_tensor([source.atlas.shape[2], source.atlas.shape[1]])
-    linear = crops.affine[:, :, :2] * (scale / sheet)[:, :, None]
-    centre = 2 * (crops.affine[:, :, 2] * scale + corner) / sheet - 1
-    return torch.cat([linear, centre[:, :, None]], 2)
 
 
 def _require(name: str, value: float, holds: bool, allowed: str) -> None:

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from course_lib.crops import Crops, CropScheme, render
+from course_lib.crops import Crops, CropScheme
+from course_lib.render import render
 from course_lib.sources import Source
 
 PAPER_D = 1_281_167

@@ -102,7 +102,7 @@ def crop_sheet(images: Tensor, caption: str, columns: int = 16, scale: int = 1) 
 
 def photograph(source: Source, i: int = 0) -> np.ndarray:
     """Source image i: (H, W, 3) uint8."""
-    return to_pixels(source.image(i)[None] * 2 - 1)[0]
+    return to_pixels(source.image(i)[None])[0]
 
 
 def draw_outlines(pixels: np.ndarray, crops: Crops, scale: float = 1.0) -> np.ndarray:

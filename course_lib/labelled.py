@@ -12,12 +12,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from course_lib.crops import CropScheme, render
+from course_lib.crops import CropScheme
 from course_lib.datasets import LabelledImages
 from course_lib.downloads import download
 from course_lib.errors import CourseError, unknown
 from course_lib.files import cache_folder, write_file
 from course_lib.images import LUMA, TASK_PHOTOGRAPHS, read_image, read_photograph
+from course_lib.render import render
 from course_lib.sources import Source, shrink
 
 

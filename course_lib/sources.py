@@ -1,9 +1,4 @@
-"""The N source images that every crop is cut from, on one device as one mip atlas.
-
-Taught in notebook 01. A mip atlas holds each image at full size and halved again and again, all in one tensor, so
-that a crop of any size is read from a copy whose pixels are about as large as the crop's own: no aliasing, and one
-gather serves a whole batch.
-"""
+"""The N source images that every crop is cut from, on one device as one mip atlas. Taught in notebook 01."""
 
 from __future__ import annotations
 
@@ -19,13 +14,11 @@ from torch import Tensor
 
 from course_lib.errors import CourseError
 from course_lib.images import LUMA, SOURCE_PHOTOGRAPHS, list_images, read_image, read_photograph
+from course_lib.mips import build_atlas
 
 GENERATED = ("dead_leaves", "noise", "flat")
 LONGEST_SIDE = 2048
 """Pixels. A larger photograph is averaged down to this first, so that any camera's picture fits into memory."""
-
-_SMALLEST_LEVEL = 4
-_BORDER = 1
 
 
 @dataclass(frozen=True)
@@ -33,29 +26,30 @@ class Source:
     """N source images of any sizes in one mip atlas.
 
     name: what the images are, for tables and captions.
-    atlas: (3, height, width) float32 in [0, 1], every level of every image with a border of repeated pixels.
+    texels: (T, 4) uint8, every level of every image one after another: RGB and a 255.
     sizes: (N, 2) width and height of each image in pixels.
-    levels: (N, L, 4) left, top, width and height of each level in the atlas; an image with fewer than L levels
-        repeats its last.
+    levels: (N, L, 3) int32, place of the first texel, width and height of each level; an image with fewer than L
+        levels repeats its last.
     mean_grey: (N,) mean luminance of each image in [0, 1], the pivot of the contrast jitter.
     """
 
     name: str
-    atlas: Tensor
+    texels: Tensor
     sizes: Tensor
     levels: Tensor
     mean_grey: Tensor
 
     @classmethod
     def from_images(cls, images: Sequence[Tensor], name: str) -> Source:
-        """An atlas of N images, each (3, H, W) uint8. Raises ValueError where there is none."""
+        """An atlas of N images, each (3, H, W) uint8. Raises ValueError where there is none, or one is too small."""
         if not images:
             raise ValueError("a source needs at least one image, got none")
-        chains = [mip_levels(image) for image in images]
-        atlas, levels = _pack(chains)
+        if (least := min(min(image.shape[1:]) for image in images)) < 2:
+            raise ValueError(f"a source image needs at least 2 pixels a side, got one with {least}")
+        texels, levels = build_atlas(images)
         sizes = torch.tensor([[image.shape[2], image.shape[1]] for image in images])
-        grey = torch.stack([LUMA.float() @ chain[0].mean((1, 2)) for chain in chains])
-        return cls(name, atlas, sizes, levels, grey)
+        grey = torch.stack([LUMA.float() @ image.float().mean((1, 2)) / 255 for image in images])
+        return cls(name, texels, sizes, levels, grey)
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -63,22 +57,17 @@ class Source:
     @property
     def device(self) -> torch.device:
         """Where the atlas lies, and crops are rendered."""
-        return self.atlas.device
+        return self.texels.device
 
     def image(self, i: int = 0) -> Tensor:
-        """Image i at full size: (3, H, W) float32 in [0, 1]."""
-        left, top, width, height = self.levels[i, 0].tolist()
-        return self.atlas[:, top : top + height, left : left + width]
+        """Image i at full size: (3, H, W) uint8."""
+        first, width, height = self.levels[i, 0].tolist()
+        return self.texels[first : first + width * height, :3].T.view(3, height, width)
 
     def to(self, device: torch.device | str) -> Source:
         """The same source on a device."""
-        return replace(
-            self,
-            atlas=self.atlas.to(device),
-            sizes=self.sizes.to(device),
-            levels=self.levels.to(device),
-            mean_grey=self.mean_grey.to(device),
-        )
+        parts = ("texels", "sizes", "levels", "mean_grey")
+        return replace(self, **{part: getattr(self, part).to(device) for part in parts})
 
 
 def load_source(name: str, n: int = 1, seed: int = 0) -> Source:
@@ -121,41 +110,6 @@ def shrink(image: Tensor, longest_side: int = LONGEST_SIDE) -> Tensor:
         return image
     size = [round(side * scale) for side in image.shape[1:]]
     return F.interpolate(image[None], size=size, mode="bilinear", antialias=True)[0]
-
-
-def mip_levels(image: Tensor) -> list[Tensor]:
-    """(3, H, W) uint8 as float32 in [0, 1], followed by its halvings down to a few pixels."""
-    levels = [image.float() / 255]
-    while min(levels[-1].shape[1:]) >= 2 * _SMALLEST_LEVEL:
-        half = [(side + 1) // 2 for side in levels[-1].shape[1:]]
-        levels.append(F.interpolate(levels[-1][None], size=half, mode="bilinear", antialias=True)[0])
-    return levels
-
-
-def _pack(chains: list[list[Tensor]]) -> tuple[Tensor, Tensor]:
-    """All levels of all images on one sheet: an image's levels lie side by side, the images on shelves."""
-    padded = [[_pad(level) for level in chain] for chain in chains]
-    strips = [(sum(p.shape[2] for p in chain), chain[0].shape[1]) for chain in padded]
-    sheet_width = max(max(w for w, _ in strips), int(sum(w * h for w, h in strips) ** 0.5))
-    count = max(len(chain) for chain in chains)
-    boxes, left, top, shelf = [], 0, 0, 0
-    for (width, height), chain in zip(strips, padded):
-        if left + width > sheet_width:
-            left, top, shelf = 0, top + shelf, 0
-        offsets = left + np.cumsum([0] + [p.shape[2] for p in chain[:-1]])
-        rows = [(x, top, p.shape[2], p.shape[1]) for x, p in zip(offsets.tolist(), chain)]
-        boxes.append(rows + [rows[-1]] * (count - len(rows)))
-        left, shelf = left + width, max(shelf, height)
-    atlas = torch.zeros(3, top + shelf, sheet_width)
-    for chain, rows in zip(padded, boxes):
-        for level, (x, y, width, height) in zip(chain, rows):
-            atlas[:, y : y + height, x : x + width] = level
-    inner = torch.tensor([_BORDER, _BORDER, -2 * _BORDER, -2 * _BORDER])
-    return atlas, torch.tensor(boxes) + inner
-
-
-def _pad(level: Tensor) -> Tensor:
-    return F.pad(level[None], (_BORDER,) * 4, mode="replicate")[0]
 
 
 def generate(kind: str, width: int = 640, height: int = 427, seed: int = 0) -> Tensor:

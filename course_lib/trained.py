@@ -25,7 +25,8 @@ from course_lib.profiles import Course
 from course_lib.training import History, fit
 
 # The modules whose code decides what a training gives.
-_CODE = tuple(f"course_lib.{module}" for module in ("sources", "crops", "datasets", "networks", "training"))
+_STEPS = ("sources", "mips", "crops", "render", "datasets", "networks", "training")
+_CODE = tuple(f"course_lib.{module}" for module in _STEPS)
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def _recipe(name: str, course: Course, data: CropDataset | LabelledImages, steps
 
 
 def _describe_crops(data: CropDataset) -> dict[str, Any]:
-    pixels = data.source.atlas.cpu().numpy().tobytes()
+    pixels = data.source.texels.cpu().numpy().tobytes()
     return {
         "source": data.source.name,
         "pixels": hashlib.sha256(pixels).hexdigest(),

@@ -13,8 +13,9 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from course_lib.crops import CropScheme, render
+from course_lib.crops import CropScheme
 from course_lib.figures import Picture, draw_outlines, filter_pixels, photograph, tile, to_pixels
+from course_lib.render import render
 from course_lib.sources import Source
 
 _HEIGHT = 296  # pixels of the photograph in the panel of crops

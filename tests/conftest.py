@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import subprocess
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -28,3 +30,13 @@ def require(tool: str, *trial: str) -> None:
     if os.environ.get("COURSE_CI"):
         pytest.fail(f"{tool} is missing or does not work, and CI installs it")
     pytest.skip(f"{tool} is not installed, or may not run here")
+
+
+def need(module: str) -> ModuleType:
+    """Import a module that not every machine has; without it skip the test, or in CI, which installs it, fail."""
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        if os.environ.get("COURSE_CI"):
+            pytest.fail(f"{module} is missing, and CI installs it")
+        return pytest.importorskip(module)
