@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -106,6 +107,66 @@ def badges(repo: str, branch: str) -> None:
     from course_lib.headers import write_badges
 
     _report(write_badges(repo, branch, Path("README.md")))
+
+
+@main.group(cls=_Sentences)
+def bench() -> None:
+    """Time the course's own code beside its peers.
+
+    Peers that are not installed are skipped and named; most of them come with pip install -e '.[bench]'.
+    """
+
+
+def _bench_options(command: Callable[..., None]) -> Callable[..., None]:
+    sides = click.option("--sides", metavar="32,64", help="Pixels; by default 32 on a CPU, 32,64,128,224 on a GPU.")
+    path = click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the rows here too.")
+    return sides(path(command))
+
+
+@bench.command()
+@_bench_options
+def crops(sides: str | None, json_path: Path | None) -> None:
+    """Crops a second, and how exact they are."""
+    _finish_bench(["crops"], sides, json_path)
+
+
+@bench.command()
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the rows here too.")
+def widgets(json_path: Path | None) -> None:
+    """Milliseconds that a slider takes."""
+    _finish_bench(["widgets"], None, json_path)
+
+
+@bench.command("all")
+@_bench_options
+def bench_all(sides: str | None, json_path: Path | None) -> None:
+    """Everything that there is to time, in some minutes."""
+    _finish_bench(["crops", "widgets"], sides, json_path)
+
+
+def _finish_bench(names: list[str], sides: str | None, json_path: Path | None) -> None:
+    import json
+
+    from course_lib.bench.crops import bench_crops
+    from course_lib.bench.widgets import bench_widgets
+    from course_lib.files import make_folder, write_file
+    from course_lib.machine import this_device
+
+    device = this_device()
+    sides = sides or ("32,64,128,224" if device.type == "cuda" else "32")
+    if not all(side.strip().isdigit() and int(side) for side in sides.split(",")):
+        raise CourseError(f"--sides takes whole numbers above 0, as in 32,64; got {sides!r}")
+    if json_path:
+        make_folder(json_path.parent)
+    work = {"crops": lambda: bench_crops(device, [int(side) for side in sides.split(",")]), "widgets": bench_widgets}
+    reports = []
+    for name in names:
+        reports.append(work[name]())
+        click.echo(reports[-1].text() + "\n")
+    for report in reports[1:]:
+        reports[0].extend(report)
+    if json_path:
+        click.echo(f"wrote {write_file(json_path, json.dumps(reports[0].as_json(), indent=1))}")
 
 
 def _from_here(name: str, value: str) -> str:

@@ -8,8 +8,9 @@ time, and its colours are jittered. Taught in notebook 01.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -60,6 +61,12 @@ class Crops:
     def size(self) -> Tensor:
         """(n, 2) width and height in the image's pixels, along the crop's own turned sides."""
         return self.affine[:, :, :2].norm(dim=1)
+
+    @property
+    def angle(self) -> Tensor:
+        """(n,) degrees, as `alpha` bounds them. Read from the crop's downward side, which a mirror image leaves where
+        it was."""
+        return torch.atan2(-self.affine[:, 0, 1], self.affine[:, 1, 1]).rad2deg()
 
     @property
     def corners(self) -> Tensor:
@@ -131,11 +138,12 @@ class CropScheme:
         if self.area_law not in AREA_LAWS:
             raise ValueError(f"area_law must be one of {', '.join(AREA_LAWS)}, got {self.area_law!r}")
 
-    def sample(self, source: Source, count: int, seed: int = 0, first: int = 0) -> Crops:
+    def sample(self, source: Source, count: int, seed: int = 0, first: int = 0, parts: Parts | None = None) -> Crops:
         """Crops `first` to `first + count - 1` of the endless sequence that (scheme, source, seed) defines.
 
         Crop i depends on (seed, i) alone, whatever the count. The table is made on the CPU, so that it is the same
         for every device, and returned there. The crops go round the N source images in turn.
+        parts: functions to use in place of the library's, as a learner's in notebook 01.
         """
         table = Crops(torch.empty(count, dtype=torch.int32), torch.empty(count, 2, 3), torch.empty(count, 3, 4))
         sizes, mean_grey = source.sizes.cpu().double(), source.mean_grey.cpu().double()
@@ -144,8 +152,8 @@ class CropScheme:
             u = uniforms(seed, first + start, stop - start)
             which = torch.arange(first + start, first + stop) % len(source)
             table.source[start:stop] = which
-            table.affine[start:stop] = self.affine_maps(u[:6], sizes[which])
-            table.colour[start:stop] = self.colour_maps(u[6:10], mean_grey[which])
+            table.affine[start:stop] = self.affine_maps(u[:6], sizes[which], parts)
+            table.colour[start:stop] = self.colour_maps(u[6:10], mean_grey[which], parts)
         return table
 
     def sample_within(self, crops: Crops, seed: int = 0, first: int = 0) -> Crops:
@@ -166,46 +174,42 @@ class CropScheme:
         mix[:, :, 3] += colour[:, :, 3]
         return replace(view, colour=mix)
 
-    def affine_maps(self, u: Tensor, sizes: Tensor) -> Tensor:
+    def affine_maps(self, u: Tensor, sizes: Tensor, parts: Parts | None = None) -> Tensor:
         """(n, 2, 3) maps from the output square to pixels, from six uniform numbers a crop, u (6, n).
 
         The area is spread over [beta, 1] of the image's by `area_law`, the ratio h / w is log-uniform, the angle
         uniform, the place uniform over all where the turned crop lies inside. A crop too large to lie inside anywhere
         is shrunk about its own shape until it just does: no black corner, no invented pixel, no rejection.
         """
+        parts = parts or PARTS
         width, height = sizes.unbind(1)
         share = self.beta ** (1 - u[0]) if self.area_law == "log-uniform" else self.beta + (1 - self.beta) * u[0]
-        area = share * width * height
         ratio = torch.exp((2 * u[1] - 1) * math.log(1 / self.gamma))
         angle = (2 * u[2] - 1) * math.radians(self.alpha)
-        cos, sin = angle.cos(), angle.sin()
-        w, h = crop_size(area, ratio)
-        box_w, box_h = bounding_box(w, h, angle)
+        w, h = parts.crop_size(share * width * height, ratio)
+        box_w, box_h = parts.bounding_box(w, h, angle)
         fit = torch.minimum(width / box_w, height / box_h).clamp(max=1)
         w, h, box_w, box_h = w * fit, h * fit, box_w * fit, box_h * fit
         x, y = box_w / 2 + u[3] * (width - box_w), box_h / 2 + u[4] * (height - box_h)
-        mirror = torch.where(u[5] < self.flip, -1.0, 1.0)
-        rows = [mirror * w * cos, -h * sin, x, mirror * w * sin, h * cos, y]
-        return torch.stack(rows, 1).view(-1, 2, 3)
+        cos, sin = angle.cos(), angle.sin()
+        turned = torch.stack([w * cos, -h * sin, w * sin, h * cos], 1).view(-1, 2, 2)
+        turned = turned @ parts.flip_map(u[5] < self.flip).to(turned)
+        return torch.cat([turned, torch.stack([x, y], 1)[:, :, None]], 2)
 
-    def colour_maps(self, u: Tensor, mean_grey: Tensor) -> Tensor:
+    def colour_maps(self, u: Tensor, mean_grey: Tensor, parts: Parts | None = None) -> Tensor:
         """(n, 3, 4) maps of an RGB value, from four uniform numbers a crop, u (4, n).
 
         Brightness, contrast, saturation and hue, in this order, are each linear, so that their product is one
         matrix. Contrast pivots about the image's mean grey (n,); hue turns the colour plane of YIQ.
         """
-        s = self.jitter
+        s, parts = self.jitter, parts or PARTS
         brightness, contrast, saturation = 1 + s * (2 * u[:3] - 1)
         turn = 2 * math.pi * (s / 4) * (2 * u[3] - 1)
-        eye = torch.eye(3, dtype=u.dtype)
-        grey = LUMA.expand(3, 3)
-        saturate = saturation[:, None, None] * eye + (1 - saturation)[:, None, None] * grey
-        hue = eye.repeat(len(turn), 1, 1)
+        hue = torch.eye(3, dtype=u.dtype).repeat(len(turn), 1, 1)
         hue[:, 1, 1], hue[:, 1, 2] = turn.cos(), -turn.sin()
         hue[:, 2, 1], hue[:, 2, 2] = turn.sin(), turn.cos()
-        mix = torch.linalg.inv(_YIQ) @ hue @ _YIQ @ saturate
-        offset = mix.sum(2) * ((1 - contrast) * brightness * mean_grey)[:, None]
-        return torch.cat([mix * (brightness * contrast)[:, None, None], offset[:, :, None]], 2)
+        mixed = parts.colour_map(brightness, contrast, saturation, mean_grey).to(hue)
+        return torch.linalg.inv(_YIQ) @ hue @ _YIQ @ mixed
 
 
 def full_precision(tensor: Tensor) -> torch.autocast:
@@ -227,6 +231,38 @@ def bounding_box(width: Tensor, height: Tensor, angle: Tensor) -> tuple[Tensor, 
     """Width and height of the upright box around crops (n,) turned by `angle` (n,) radians."""
     cos, sin = angle.cos().abs(), angle.sin().abs()
     return width * cos + height * sin, width * sin + height * cos
+
+
+def flip_map(flipped: Tensor) -> Tensor:
+    """(n, 2, 2) maps of the output square that swap left and right where `flipped` (n,) is true."""
+    maps = torch.eye(2).repeat(len(flipped), 1, 1)
+    maps[:, 0, 0] = torch.where(flipped, -1.0, 1.0)
+    return maps
+
+
+def colour_map(brightness: Tensor, contrast: Tensor, saturation: Tensor, mean_grey: Tensor) -> Tensor:
+    """(n, 3, 4) maps of an RGB value and a constant 1, from four numbers a crop, (n,) each.
+
+    First the value is multiplied by `brightness`; then its distance from the grey that `mean_grey` has become, by
+    `contrast`; then its distance from its own luminance, by `saturation`.
+    """
+    grey = LUMA.to(saturation).expand(3, 3)
+    saturate = saturation[:, None, None] * torch.eye(3).to(grey) + (1 - saturation)[:, None, None] * grey
+    # A grey stays what it is under a change of saturation, and so does the constant.
+    constant = ((1 - contrast) * brightness * mean_grey)[:, None, None].expand(-1, 3, 1)
+    return torch.cat([saturate * (brightness * contrast)[:, None, None], constant], 2)
+
+
+class Parts(NamedTuple):
+    """The four functions that a scheme is made of; in notebook 01 the learner writes them."""
+
+    crop_size: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+    bounding_box: Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+    flip_map: Callable[[Tensor], Tensor]
+    colour_map: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+
+
+PARTS = Parts(crop_size, bounding_box, flip_map, colour_map)
 
 
 def uniforms(seed: int, first: int, count: int) -> Tensor:

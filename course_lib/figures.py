@@ -13,7 +13,9 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from course_lib.crops import Crops
+from course_lib.crops import Crops, CropScheme
+from course_lib.laws import LAWS, measured
+from course_lib.png import encode_png
 from course_lib.sources import Source
 
 # Okabe and Ito's palette, safe for colour-blind readers: one colour and one marker for each meaning, everywhere.
@@ -35,10 +37,14 @@ MARKERS = {
     "jigsaw": "P",
     "pirl": "X",
 }
+PEN_COLOURS = tuple(tuple(bytes.fromhex(colour[1:])) for colour in list(COLOURS.values())[2:])
+"""The colours that outlines take in turn."""
+
 _OTHER = "#E69F00"  # a method of the reader's own
 RIGHT, WRONG = "#009E73", "#D55E00"
 
 _DPI = 100
+NUMBERS = {"area": "area, as a share of the image's", "ratio": "height / width", "angle": "angle in degrees"}
 
 
 class Picture(NamedTuple):
@@ -49,11 +55,10 @@ class Picture(NamedTuple):
 
     def png(self) -> bytes:
         """The picture as a PNG file."""
+        if isinstance(self.image, np.ndarray):
+            return encode_png(self.image)
         buffer = io.BytesIO()
-        if isinstance(self.image, Figure):
-            self.image.savefig(buffer, format="png", dpi=_DPI, facecolor="white", bbox_inches="tight")
-        else:
-            Image.fromarray(self.image).save(buffer, "PNG", compress_level=1)
+        self.image.savefig(buffer, format="png", dpi=_DPI, facecolor="white", bbox_inches="tight")
         return buffer.getvalue()
 
     def html(self) -> str:
@@ -85,14 +90,20 @@ def to_pixels(images: Tensor) -> np.ndarray:
 
 def tile(pixels: np.ndarray, columns: int, scale: int = 1, gap: int = 2, background: int = 255) -> np.ndarray:
     """(n, h, w, 3) uint8 side by side in rows of `columns`, each pixel enlarged `scale` times."""
-    pixels = pixels.repeat(scale, 1).repeat(scale, 2)
-    n, height, width, _ = pixels.shape
-    rows = -(-n // columns)
+    height, width = (size * scale for size in pixels.shape[1:3])
+    rows = -(-len(pixels) // columns)
     canvas = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, 3), background, np.uint8)
+    paste(canvas, pixels, columns, scale, gap)
+    return canvas
+
+
+def paste(canvas: np.ndarray, pixels: np.ndarray, columns: int, scale: int = 1, gap: int = 2) -> None:
+    """Put pictures (n, h, w, 3) onto a canvas in rows of `columns`, each pixel enlarged `scale` times."""
+    pixels = pixels.repeat(scale, 1).repeat(scale, 2) if scale > 1 else pixels
+    height, width = pixels.shape[1:3]
     for i, one in enumerate(pixels):
         y, x = i // columns * (height + gap), i % columns * (width + gap)
         canvas[y : y + height, x : x + width] = one
-    return canvas
 
 
 def crop_sheet(images: Tensor, caption: str, columns: int = 16, scale: int = 1) -> Picture:
@@ -100,19 +111,29 @@ def crop_sheet(images: Tensor, caption: str, columns: int = 16, scale: int = 1) 
     return Picture(tile(to_pixels(images), columns, scale), caption)
 
 
+def crop_rows(rows: dict[str, Tensor], caption: str) -> Picture:
+    """Rows of crops (n, 3, side, side), as many in each, with the name of each row before it."""
+    figure = Figure(figsize=(9, 0.72 * len(rows)), layout="constrained")
+    for axes, (name, images) in zip(figure.subplots(len(rows), 1, squeeze=False)[:, 0], rows.items()):
+        axes.imshow(tile(to_pixels(images), len(images), gap=3), interpolation="nearest")
+        axes.set(xticks=[], yticks=[])
+        axes.set_ylabel(name, rotation=0, ha="right", va="center")
+        axes.spines[:].set_visible(False)
+    return Picture(figure, caption)
+
+
 def photograph(source: Source, i: int = 0) -> np.ndarray:
     """Source image i: (H, W, 3) uint8."""
     return to_pixels(source.image(i)[None])[0]
 
 
-def draw_outlines(pixels: np.ndarray, crops: Crops, scale: float = 1.0) -> np.ndarray:
-    """Crops drawn as quadrilaterals on a photograph (H, W, 3) uint8 that was scaled by `scale`; a dot marks the
-    corner that becomes the crop's top left, so that turns and mirror images can be told apart."""
+def draw_outlines(pixels: np.ndarray, corners: Tensor) -> np.ndarray:
+    """Crops with these corners (n, 4, 2) drawn as quadrilaterals on pixels (H, W, 3) uint8; a dot marks the corner that
+    becomes the crop's top left, so that turns and mirror images can be told apart."""
     canvas = Image.fromarray(pixels)
     pen = ImageDraw.Draw(canvas)
-    palette = list(COLOURS.values())[2:]
-    for i, corners in enumerate((crops.corners * scale).tolist()):
-        points, colour = [tuple(corner) for corner in corners], palette[i % len(palette)]
+    for i, places in enumerate(corners.tolist()):
+        points, colour = [tuple(place) for place in places], PEN_COLOURS[i % len(PEN_COLOURS)]
         pen.line([*points, points[0]], fill="white", width=4)
         pen.line([*points, points[0]], fill=colour, width=2)
         x, y = points[0]
@@ -122,7 +143,7 @@ def draw_outlines(pixels: np.ndarray, crops: Crops, scale: float = 1.0) -> np.nd
 
 def outlines(source: Source, crops: Crops, i: int = 0) -> Picture:
     """Where crops lie on source image i."""
-    pixels = draw_outlines(photograph(source, i), crops[crops.source == i])
+    pixels = draw_outlines(photograph(source, i), crops[crops.source == i].corners)
     return Picture(pixels, f"{len(crops)} crops where they lie on {source.name}; the dot is the crop's top left corner")
 
 
@@ -176,25 +197,18 @@ def answers(images: Tensor, given: Sequence[str], right: Sequence[str], columns:
     return Picture(figure, f"What the network says of {len(images)} crops; {count} answers are right")
 
 
-def crop_histograms(source: Source, crops: Crops) -> Picture:
-    """How crops are spread: area as a share of the photograph's, ratio of height to width, angle."""
-    width, height = crops.size.unbind(1)
-    image_width, image_height = source.sizes[crops.source.long()].unbind(1)
-    share = (width * height / (image_width * image_height)).numpy()
-    # The second column of the map is the crop's own downward side, which a mirror image leaves where it was.
-    angle = np.degrees(np.arctan2(-crops.affine[:, 0, 1].numpy(), crops.affine[:, 1, 1].numpy()))
+def crop_histograms(source: Source, crops: Crops, scheme: CropScheme) -> Picture:
+    """How crops are spread over area, ratio and angle, and the laws that the scheme drew them by."""
     figure = Figure(figsize=(9, 2.4), layout="constrained")
-    panels = (
-        (share, "area / area of the photograph"),
-        ((height / width).numpy(), "height / width"),
-        (angle, "angle, degrees"),
-    )
-    for axes, (values, label) in zip(figure.subplots(1, 3), panels):
-        axes.hist(values, bins=40, color=COLOURS["rotnet"])
-        axes.set(xlabel=label, yticks=[])
-    small = (share < 0.1).mean()
-    words = f"median share of the area {np.median(share):.2f}, {small:.0%} of the crops below a tenth"
-    return Picture(figure, f"How {len(crops):,} crops are spread over area, ratio and angle; {words}")
+    values = measured(source, crops)
+    for axes, (name, (law, edges)) in zip(figure.subplots(1, 3), LAWS.items()):
+        axes.hist(values[name], bins=edges, color=COLOURS["rotnet"])
+        axes.stairs(len(crops) * np.diff(law(scheme, edges)), edges, color=COLOURS["deepcluster"], linewidth=2)
+        axes.set(xlabel=NUMBERS[name], yticks=[])
+    figure.axes[1].set_xscale("log", base=2)
+    share = values["area"]
+    words = f"median share of the area {np.median(share):.2f}, {(share < 0.1).mean():.0%} of the crops below a tenth"
+    return Picture(figure, f"How {len(crops):,} crops are spread; the lines are the laws they were drawn by; {words}")
 
 
 def accuracy_by_layer(rows: Sequence[dict], title: str) -> Picture:

@@ -12,15 +12,16 @@ from typing import Any
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from course_lib.crops import CropScheme
 from course_lib.errors import CourseError
 from course_lib.figures import Picture, accuracy_by_layer, compare_filters
 from course_lib.files import make_folder, write_file
 from course_lib.machine import describe_machine
 from course_lib.notebooks import find_notebooks
+from course_lib.panels import crop_panel
 from course_lib.results import assets_folder
 from course_lib.runs import run_notebooks
 from course_lib.sources import load_source
-from course_lib.widgets import crop_panel
 
 PROBES = "06"
 """The notebook that is run once more for every further labelled set."""
@@ -106,7 +107,7 @@ def _write_pictures(profile: str, runs: Sequence[dict[str, Any]], trained: Path)
     labelled = runs[0]["probes"][0]["data"]
     rows = [row for run in runs for row in run["probes"] if row["data"] == labelled]
     for name, picture in {
-        "crops": Picture(crop_panel(load_source("china"), 1e-4, 0.75, 35), "One photograph, and crops of it"),
+        "crops": Picture(crop_panel(load_source("china"), CropScheme(), 64), "One photograph, and crops of it"),
         "filters": compare_filters(filters, "First-layer filters: untrained, from one photograph, from labels"),
         "layers": accuracy_by_layer(rows, f"Linear probes on {labelled}"),
     }.items():

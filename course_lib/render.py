@@ -16,7 +16,7 @@ from course_lib.crops import Crops, CropScheme
 from course_lib.mips import level_of
 from course_lib.sources import Source, generate
 
-_RANGES = {torch.float32: (-1, 1), torch.bfloat16: (-1, 1), torch.uint8: (0, 255)}
+RANGES = {torch.float32: (-1, 1), torch.bfloat16: (-1, 1), torch.uint8: (0, 255)}
 _BYTES = (0xFF, 0xFF00, 0xFF0000)  # red, green and blue where they stand in a texel read as one 32-bit word
 _PIXELS_A_THREAD = 1 << 16  # rendered at a time on a CPU: more would leave its caches, and take twice as long a pixel
 _TOLERANCE = 2  # of 255, between the two renderers
@@ -43,20 +43,20 @@ def render(source: Source, crops: Crops, side: int, dtype: torch.dtype = torch.f
     """
     if side < 1:
         raise ValueError(f"side must be at least 1 pixel, got {side}")
-    if dtype not in _RANGES:
+    if dtype not in RANGES:
         raise ValueError(f"dtype must be float32, bfloat16 or uint8, got {dtype}")
     placed, n = place(source, crops, side, dtype), len(crops)
     if source.device.type == "cuda" and kernel_works(source.device):
         from course_lib import crops_triton  # here, since Triton takes memory that a CPU's kernel needs for itself
 
-        return crops_triton.render_triton(source.texels, placed, side, dtype, *_RANGES[dtype])
+        return crops_triton.render_triton(source.texels, placed, side, dtype, *RANGES[dtype])
     at_once = n
     if source.device.type == "cpu":
         at_once = max(1, torch.get_num_threads() * _PIXELS_A_THREAD // side**2)
     if n <= at_once:
-        return render_torch(source.texels, placed, side, dtype, *_RANGES[dtype])
+        return render_torch(source.texels, placed, side, dtype, *RANGES[dtype])
     parts = (Placed(*(part[i : i + at_once] for part in placed)) for i in range(0, n, at_once))
-    return torch.cat([render_torch(source.texels, part, side, dtype, *_RANGES[dtype]) for part in parts])
+    return torch.cat([render_torch(source.texels, part, side, dtype, *RANGES[dtype]) for part in parts])
 
 
 @functools.cache
@@ -71,7 +71,7 @@ def kernel_works(device: torch.device) -> bool:
         source = Source.from_images([generate("dead_leaves", 320, 200)], "trial").to(device)
         placed = place(source, CropScheme().sample(source, 16).to(device), 32, torch.uint8)
         drawn, expected = (
-            draw(source.texels, placed, 32, torch.uint8, *_RANGES[torch.uint8]).int()
+            draw(source.texels, placed, 32, torch.uint8, *RANGES[torch.uint8]).int()
             for draw in (crops_triton.render_triton, render_torch)
         )
         far = int((drawn - expected).abs().max())

@@ -1,105 +1,244 @@
-"""Panels of sliders over pure functions: a function of the parameters makes pixels, one Image widget shows them.
+"""Sliders over the pure functions of panels.py: one Image widget of fixed size shows their pixels.
 
-Core ipywidgets only, of version 7.7.1 (Colab) and 8.
+Core ipywidgets only, of version 7.7.1 (Colab) and 8. Every slider moves with the arrow keys.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+import html
+import math
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
 import numpy as np
-from PIL import Image
 from torch import Tensor
 
-from course_lib.crops import CropScheme
-from course_lib.figures import Picture, draw_outlines, filter_pixels, photograph, tile, to_pixels
-from course_lib.render import render
-from course_lib.sources import Source
+from course_lib.crops import AREA_LAWS, CropScheme, Parts
+from course_lib.figures import Picture
+from course_lib.images import SOURCE_PHOTOGRAPHS
+from course_lib.laws import measured
+from course_lib.panels import (
+    SCHEME_PARTS,
+    SIDES,
+    Backdrop,
+    compose_panel,
+    counted_crops,
+    film_panel,
+    make_backdrop,
+    weaken,
+)
+from course_lib.png import encode_png
+from course_lib.sources import GENERATED, Source, load_source
 
-_HEIGHT = 296  # pixels of the photograph in the panel of crops
-_OUTLINED = 5
-_COLUMNS, _ROWS, _SIDE = 8, 6, 48
-
-
-def crop_panel(source: Source, beta: float, gamma: float, alpha: float, seed: int = 0) -> np.ndarray:
-    """A photograph with five crops outlined, and 48 crops beside it: (height, width, 3) uint8 of one size for all
-    values. Raises ValueError for values that CropScheme refuses."""
-    crops = CropScheme(beta, gamma, alpha).sample(source, _COLUMNS * _ROWS, seed)
-    pixels = photograph(source)
-    scale = _HEIGHT / pixels.shape[0]
-    small = np.asarray(Image.fromarray(pixels).resize((round(pixels.shape[1] * scale), _HEIGHT)))
-    left = draw_outlines(small, crops[:_OUTLINED], scale)
-    right = tile(to_pixels(render(source, crops, _SIDE)), _COLUMNS, gap=2)
-    canvas = np.full((max(left.shape[0], right.shape[0]), left.shape[1] + 12 + right.shape[1], 3), 255, np.uint8)
-    canvas[: left.shape[0], : left.shape[1]] = left
-    canvas[: right.shape[0], -right.shape[1] :] = right
-    return canvas
+_SWEEP = 60  # steps of the play button
 
 
-def explore_crops(source: Source, seed: int = 0) -> widgets.VBox:
-    """Sliders for beta, gamma and alpha over `crop_panel`, and a button that deals other crops."""
-    sliders = {
-        "beta": widgets.FloatLogSlider(1e-4, base=10, min=-4, max=0, step=0.1, readout_format=".1e"),
-        "gamma": widgets.FloatSlider(0.75, min=0.2, max=1, step=0.05),
-        "alpha": widgets.FloatSlider(35, min=0, max=180, step=5),
-    }
-    for name, slider in sliders.items():
-        slider.description = name
-    deal = widgets.Button(description="deal again")
-    state = {"seed": seed}
+class Panel:
+    """Controls above one picture of fixed size, with a line of words below it that also tells of errors.
 
-    def draw() -> np.ndarray:
-        return crop_panel(source, *(slider.value for slider in sliders.values()), seed=state["seed"])
+    draw: makes the pixels (height, width, 3) uint8, of one size, and what they show in words. Without a kernel, and for
+    a screen reader, the notebook keeps the first picture with its words in place of the controls.
+    """
 
-    panel, redraw = _panel(draw, [*sliders.values(), deal])
+    def __init__(self, draw: Callable[[], tuple[np.ndarray, str]], controls: Sequence[widgets.Widget]) -> None:
+        self._draw = draw
+        self._first = Picture(*draw())
+        height, width = self._first.image.shape[:2]
+        self.image = widgets.Image(value=self._first.png(), format="png", width=width, height=height)
+        self.image.layout.max_width, self.image.layout.object_fit = "100%", "contain"
+        # A fixed height, so that longer words never push the page about.
+        self.words = widgets.HTML(html.escape(self._first.caption), layout={"height": "3.2em", "overflow": "auto"})
+        self.box = widgets.VBox([*controls, self.image, self.words])
+
+    def redraw(self, _: Any = None) -> None:
+        """Draw the picture anew; an error shows in the panel, and the last good picture stays."""
+        try:
+            pixels, words = self._draw()
+            self.image.value, self.words.value = encode_png(pixels), html.escape(words)
+        except Exception as error:  # a callback's error goes nowhere that a learner would see
+            self.words.value = f"<b>{type(error).__name__}</b>: {html.escape(str(error))}"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        """The widget where there is a kernel, and the first picture where there is none."""
+        view = {"version_major": 2, "version_minor": 0, "model_id": self.box.model_id}
+        return {"application/vnd.jupyter.widget-view+json": view} | self._first.bundle()
+
+
+@dataclass
+class _Chosen:
+    """The source that an explorer shows now, and those that it has shown."""
+
+    source: Source
+    backdrops: dict[str, tuple[Source, Backdrop]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.show(self.source.name, lambda: self.source)
+
+    def show(self, name: str, load: Callable[[], Source]) -> None:
+        if name not in self.backdrops:
+            source = load()
+            self.backdrops[name] = source, make_backdrop(source)
+        self.source, self.backdrop = self.backdrops[name]
+
+
+def explore_crops(
+    source: Source, scheme: CropScheme | None = None, seed: int = 0, side: int = 32, parts: Parts | None = None
+) -> Panel:
+    """A slider for every number of the scheme, over `crop_panel`; other photographs; and a button that deals again.
+
+    parts: functions to use in place of the library's, such as a learner's own.
+    """
+    scheme, chosen = scheme or CropScheme(), _Chosen(source)
+    sliders = _scheme_sliders(scheme)
+    sliders["side"] = _slider("side", side, widgets.SelectionSlider, options=SIDES)
+    sliders["seed"] = _slider("seed", seed, widgets.IntSlider, min=0, max=max(99, seed))
+
+    def draw() -> tuple[np.ndarray, str]:
+        given = {name: slider.value for name, slider in sliders.items()}
+        side, seed = given.pop("side"), given.pop("seed")
+        return _panel(chosen.source, CropScheme(**given), side, seed, chosen.backdrop, parts)
+
+    deal = widgets.Button(description="deal again", tooltip="other crops by the same scheme")
+    choice, upload = _source_choice(source), widgets.FileUpload(accept="image/*", description="your photograph")
+    columns = [list(sliders.values())[:4], list(sliders.values())[4:]]
+    boxes = [widgets.VBox(column) for column in columns]
+    buttons = widgets.VBox([choice, upload, deal, *_sweep(sliders)])
+    panel = Panel(draw, [widgets.HBox([*boxes, buttons])])
     for slider in sliders.values():
-        slider.observe(redraw, "value")
-
-    def deal_again(_: Any) -> None:
-        state["seed"] += 1
-        redraw()
-
-    deal.on_click(deal_again)
+        slider.observe(panel.redraw, "value")
+    _on_choice(choice, upload, chosen, panel)
+    deal.on_click(lambda _: setattr(sliders["seed"], "value", (sliders["seed"].value + 1) % 100))
     return panel
 
 
-def film_panel(films: dict[str, Tensor], frame: int, columns: int = 8, scale: int = 9) -> np.ndarray:
-    """Frame `frame` of several films of filters (frames, n, 3, k, k) side by side: (height, width, 3) uint8."""
-    sheets = [tile(filter_pixels(film[min(frame, len(film) - 1)]), columns, scale) for film in films.values()]
-    return tile(np.stack(sheets), len(sheets), gap=24)
+def explore_parts(source: Source, scheme: CropScheme | None = None, seed: int = 0) -> Panel:
+    """A slider that takes one part of the augmentations away by degrees, and a button that lets it run."""
+    scheme, backdrop = scheme or CropScheme(), make_backdrop(source)
+    part = widgets.Dropdown(options=SCHEME_PARTS, description="take away")
+    slider = widgets.IntSlider(0, min=0, max=20, description="by", readout=False)
+    play = widgets.Play(value=0, min=0, max=20, interval=150)
+    widgets.jslink((play, "value"), (slider, "value"))
+
+    def draw() -> tuple[np.ndarray, str]:
+        left = 1 - slider.value / slider.max
+        weaker = weaken(scheme, part.value, left)
+        pixels, words = _panel(source, weaker, 64, seed, backdrop)
+        return pixels, f"{1 - left:.0%} of the {part.value} taken away. {words}"
+
+    panel = Panel(draw, [widgets.HBox([part, play, slider])])
+    for control in (part, slider):
+        control.observe(panel.redraw, "value")
+    return panel
 
 
-def explore_film(films: dict[str, Tensor], steps: Tensor) -> widgets.VBox:
+def explore_film(films: dict[str, Tensor], steps: Tensor) -> Panel:
     """A slider over the frames of films of filters; steps (frames,) are the training steps of the frames."""
     slider = widgets.IntSlider(0, min=0, max=len(steps) - 1, description="frame")
-    play = widgets.Play(0, min=0, max=len(steps) - 1, interval=250)
+    play = widgets.Play(value=0, min=0, max=len(steps) - 1, interval=250)
     widgets.jslink((play, "value"), (slider, "value"))
-    label = widgets.Label()
 
-    def draw() -> np.ndarray:
-        label.value = f"{' | '.join(films)} at step {int(steps[slider.value])}"
-        return film_panel(films, slider.value)
+    def draw() -> tuple[np.ndarray, str]:
+        return film_panel(films, slider.value), f"{' | '.join(films)} at step {int(steps[slider.value])}"
 
-    panel, redraw = _panel(draw, [widgets.HBox([play, slider]), label])
-    slider.observe(redraw, "value")
+    panel = Panel(draw, [widgets.HBox([play, slider])])
+    slider.observe(panel.redraw, "value")
     return panel
 
 
-def _panel(draw: Callable[[], np.ndarray], controls: list[widgets.Widget]) -> tuple[widgets.VBox, Callable[..., None]]:
-    """Controls above one picture of fixed size, and the function that draws it anew; an error shows in the panel."""
-    first = draw()
-    height, width = first.shape[:2]
-    image = widgets.Image(value=Picture(first, "").png(), format="png", width=width, height=height)
-    image.layout.max_width = "100%"
-    image.layout.object_fit = "contain"
-    problem = widgets.HTML()
+def _scheme_sliders(scheme: CropScheme) -> dict[str, Any]:
+    least = min(-4.0, math.floor(math.log10(scheme.beta)))
+    return {
+        "beta": _slider(
+            "beta", scheme, widgets.FloatLogSlider, base=10, min=least, max=0, step=0.1, readout_format=".1e"
+        ),
+        "gamma": _slider("gamma", scheme, widgets.FloatSlider, min=0.2, max=1, step=0.05),
+        "alpha": _slider("alpha", scheme, widgets.FloatSlider, min=0, max=180, step=5, readout_format=".0f"),
+        "flip": _slider("flip", scheme, widgets.FloatSlider, min=0, max=1, step=0.1, readout_format=".1f"),
+        "jitter": _slider("jitter", scheme, widgets.FloatSlider, min=0, max=1, step=0.1, readout_format=".1f"),
+        "area_law": _slider("area_law", scheme, widgets.SelectionSlider, options=AREA_LAWS),
+    }
 
-    def redraw(_: Any = None) -> None:
+
+def _slider(name: str, start: Any, kind: type, **options: Any) -> Any:
+    """A slider with its name before it; start: its value, or the scheme that has it."""
+    value = getattr(start, name) if isinstance(start, CropScheme) else start
+    words, look = name.replace("_", " "), {"layout": {"width": "290px"}, "style": {"description_width": "62px"}}
+    slider = kind(value=value, description=words, **look, **options)
+    slider.add_class(f"course-{words.replace(' ', '-')}")
+    return slider
+
+
+def _panel(
+    source: Source, scheme: CropScheme, side: int, seed: int, backdrop: Backdrop, parts: Parts | None = None
+) -> tuple[np.ndarray, str]:
+    """A panel of crops, and what it shows, for who cannot see it."""
+    crops = counted_crops(source, scheme, seed, parts)
+    numbers = measured(source, crops)
+    share = numbers["area"]
+    words = (
+        f"Crops of {source.name} at {side} px: beta {scheme.beta:.1e}, gamma {scheme.gamma:.2f}, alpha "
+        f"{scheme.alpha:.0f}, flip {scheme.flip:.1f}, jitter {scheme.jitter:.1f}, {scheme.area_law} area. Half of them "
+        f"cover less than {np.median(share):.0%} of their image, and {(share < 0.1).mean():.0%} less than a tenth."
+    )
+    return compose_panel(source, scheme, crops, numbers, side, backdrop), words
+
+
+def _sweep(sliders: dict[str, Any]) -> list[widgets.Widget]:
+    """A button that moves one of the sliders from its least to its greatest value."""
+    which = widgets.Dropdown(options=list(sliders), description="sweep")
+    play = widgets.Play(value=0, min=0, max=_SWEEP, interval=120)
+
+    def step(change: dict[str, Any]) -> None:
+        slider, share = sliders[which.value], change["new"] / _SWEEP
+        if isinstance(slider, widgets.SelectionSlider):
+            slider.index = round(share * (len(slider.options) - 1))
+        elif isinstance(slider, widgets.FloatLogSlider):
+            slider.value = slider.base ** (slider.min + share * (slider.max - slider.min))
+        else:
+            slider.value = type(slider.value)(slider.min + share * (slider.max - slider.min))
+
+    play.observe(step, "value")
+    return [which, play]
+
+
+def _source_choice(source: Source) -> widgets.Dropdown:
+    names = [*SOURCE_PHOTOGRAPHS, *GENERATED]
+    return widgets.Dropdown(options=[source.name, *(n for n in names if n != source.name)], description="image")
+
+
+def _on_choice(choice: widgets.Dropdown, upload: widgets.FileUpload, chosen: _Chosen, panel: Panel) -> None:
+    """Change the panel's source: by name, or to the picture that was uploaded."""
+
+    def show(name: str, load: Callable[[], Source]) -> None:
         try:
-            image.value, problem.value = Picture(draw(), "").png(), ""
-        except Exception as error:  # a callback's error goes nowhere that a learner would see
-            problem.value = f"<b>{type(error).__name__}</b>: {error}"
+            chosen.show(name, load)
+        except Exception as error:  # no picture, or too small: said in the panel, and the last source stays
+            panel.words.value = f"<b>That cannot be used</b>: {html.escape(str(error))}"
+        else:
+            panel.redraw()
 
-    return widgets.VBox([*controls, image, problem]), redraw
+    def uploaded(_: Any) -> None:
+        for name, content in _uploads(upload):
+            show(name, functools.partial(_from_bytes, name, content))
+
+    choice.observe(lambda change: show(change["new"], lambda: load_source(change["new"])), "value")
+    upload.observe(uploaded, "value")
+
+
+def _uploads(upload: widgets.FileUpload) -> list[tuple[str, bytes]]:
+    """Names and contents: ipywidgets 7 keeps them in a dictionary, 8 in a tuple."""
+    if isinstance(upload.value, dict):
+        return [(name, bytes(file["content"])) for name, file in upload.value.items()]
+    return [(file["name"], bytes(file["content"])) for file in upload.value]
+
+
+def _from_bytes(name: str, content: bytes) -> Source:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / Path(name).name
+        path.write_bytes(content)
+        return load_source(str(path))

@@ -185,15 +185,15 @@ INTERPRETED = """
 import torch
 from course_lib import crops_triton
 from course_lib.crops import CropScheme
-from course_lib.render import _RANGES, place, render_torch
+from course_lib.render import RANGES, place, render_torch
 from course_lib.sources import Source, generate
 
 source = Source.from_images([generate("dead_leaves", 90 + 30 * i, 70) for i in range(3)], "three")
 for side, count in ((5, 4), (32, 4), (50, 2)):
     crops = CropScheme(jitter=1).sample(source, count).turned(1)
-    for dtype in _RANGES:
+    for dtype in RANGES:
         given = [
-            draw(source.texels, place(source, crops, side, dtype), side, dtype, *_RANGES[dtype])
+            draw(source.texels, place(source, crops, side, dtype), side, dtype, *RANGES[dtype])
             for draw in (crops_triton.render_triton, render_torch)
         ]
         assert given[0].stride() == given[1].stride() and given[0].dtype == dtype

@@ -1,0 +1,123 @@
+"""Side by side in one run: the course's own code and its peers. `python -m course_lib bench --help`.
+
+A peer that is not installed is skipped and named. Rates on shared machines swing; so the peers take turns, a few
+calls each, and what counts is the ratio of the medians.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from course_lib.machine import describe_machine
+
+TURNS, CALLS = 4, 5
+"""Each peer is timed in so many turns of so many calls: twenty in all, of which the median counts."""
+WARM_UP = 3
+"""Calls before each turn: to compile, to fill caches and queues, and to let the peer before it come to rest."""
+
+
+@dataclass
+class Peer:
+    """One way of doing the work.
+
+    who: the name in tables. what: what one call does, in words. count: units of work a call. make: prepares, and
+    returns the call; an exception means that the peer is absent. quality: measures how good the result is, in dB.
+    bytes_written: what one call leaves in memory, for the share of the memory's bandwidth.
+    """
+
+    who: str
+    what: str
+    count: int
+    make: Callable[[], Callable[[], Any]]
+    quality: Callable[[], float] | None = None
+    bytes_written: int = 0
+
+
+@dataclass
+class Report:
+    """What a bench measured: rows as in its JSON, the peers that were skipped and why, and the machine."""
+
+    machine: dict[str, Any]
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    skipped: list[dict[str, str]] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """The content of the file that `--json` writes."""
+        return {"machine": self.machine, "rows": self.rows, "skipped": self.skipped}
+
+    def extend(self, other: Report) -> None:
+        """Add what another bench measured on the same machine."""
+        self.machine |= other.machine
+        self.rows += other.rows
+        self.skipped += other.skipped
+
+    def text(self) -> str:
+        """The table that a bench prints."""
+        lines = [", ".join(f"{key} {value}" for key, value in self.machine.items()), ""]
+        lines.append(f"{'who':34} {'side':>4} {'rate':>16} {'to ours':>8} {'quality':>8} {'of fill':>8}  what")
+        for row in self.rows:
+            quality = f"{row['quality']:.1f} dB" if row["quality"] else ""
+            share = f"{row['share_of_fill']:.0%}" if "share_of_fill" in row else ""
+            rate = f"{row['rate']:,.{0 if row['rate'] >= 100 else 1}f} {row['unit']}"
+            cells = f"{row['who']:34} {row['side']:>4} {rate:>16} {row['ratio_to_ours']:8.3g} {quality:>8} {share:>8}"
+            lines.append(f"{cells}  {row['what']}")
+        return "\n".join(lines + [f"skipped: {s['who']}: {s['why']}" for s in self.skipped])
+
+
+def compare(peers: Sequence[Peer], device: torch.device, side: int, fill: float = 0.0) -> Report:
+    """Time the peers in turns; the first is ours, to which the ratios are taken.
+
+    fill: the bandwidth in bytes a second that filling memory reaches, or 0.
+    """
+    report = Report(describe_machine())
+    calls = list(_prepare(peers, report))
+    seconds: dict[str, list[float]] = {peer.who: [] for peer, _ in calls}
+    for _ in tqdm(range(TURNS), desc=f"{side} px", leave=False, disable=None):
+        for peer, call in calls:
+            for _ in range(WARM_UP):
+                call()
+            seconds[peer.who] += [timed(call, device) for _ in range(CALLS)]
+    ours = 0.0
+    for peer, _ in calls:
+        rate = peer.count / statistics.median(seconds[peer.who])
+        ours = ours or rate
+        quality = round(peer.quality(), 1) if peer.quality else None
+        row = {"who": peer.who, "what": peer.what, "side": side, "rate": round(rate, 1), "unit": "crops/s"}
+        row |= {"ratio_to_ours": rate / ours, "quality": quality}
+        if fill and peer.bytes_written:
+            row["share_of_fill"] = rate / peer.count * peer.bytes_written / fill
+        report.rows.append(row)
+    return report
+
+
+def timed(call: Callable[[], Any], device: torch.device) -> float:
+    """Seconds that one call takes, on a GPU by the device's own clock."""
+    if device.type != "cuda":
+        start = time.perf_counter()
+        call()
+        return time.perf_counter() - start
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    start.record()
+    call()
+    end.record()
+    end.synchronize()
+    return start.elapsed_time(end) / 1e3
+
+
+def _prepare(peers: Sequence[Peer], report: Report) -> Iterator[tuple[Peer, Callable[[], Any]]]:
+    for peer in peers:
+        try:
+            call = peer.make()
+            call()
+        except Exception as error:  # absent, or unfit for this machine: the others are still worth measuring
+            first = str(error).strip().splitlines()[:1]
+            report.skipped.append({"who": peer.who, "why": f"{type(error).__name__}: {' '.join(first)[:120]}"})
+        else:
+            yield peer, call

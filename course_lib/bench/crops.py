@@ -1,0 +1,93 @@
+"""Crops a second: the course's renderer beside the libraries that augment pictures, on the same source.
+
+Every call makes crops with parameters of their own: area in [0.001, 1], ratio in [3/4, 4/3], a turn of up to 35
+degrees, a flip, brightness, contrast, saturation and hue; and leaves (n, 3, side, side) numbers in [-1, 1]. Quality is
+measured without the colours, against exact area sampling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from course_lib.bench import Peer, Report, compare, timed
+from course_lib.bench.peers import library_peers
+from course_lib.crops import Crops, CropScheme
+from course_lib.machine import describe_machine
+from course_lib.quality import exact_crops, psnr
+from course_lib.render import RANGES, place, render, render_torch
+from course_lib.sources import Source, generate
+
+SCHEME = CropScheme(beta=1e-3)
+PLAIN = CropScheme(beta=1e-3, jitter=0)
+_TABLE = 1 << 17
+_JUDGED = 60  # crops that the quality is measured on
+_PIXELS = {"cpu": 1 << 18, "cuda": 1 << 26}  # a call: enough to keep the device busy
+
+
+def bench_crops(device: torch.device, sides: Sequence[int]) -> Report:
+    """All peers at each side, in pixels."""
+    source = Source.from_images([generate("dead_leaves", 1600, 1200)], "dead leaves, 1600 x 1200").to(device)
+    fill = fill_bandwidth(device) if device.type == "cuda" else 0.0
+    report = Report(describe_machine() | {"source": source.name} | ({"fill_bytes_a_second": fill} if fill else {}))
+    for side in sides:
+        report.extend(compare([*own_peers(source, side), *library_peers(source, side)], device, side, fill))
+    return report
+
+
+def own_peers(source: Source, side: int) -> list[Peer]:
+    """The ways in which the course itself can render."""
+    device = source.device
+    kind = torch.bfloat16 if device.type == "cuda" else torch.float32
+    count = max(1, _PIXELS[device.type] // side**2)
+    table = SCHEME.sample(source, max(_TABLE, count)).to(device)
+    judged = PLAIN.sample(source, _JUDGED).to(device)
+    exact = exact_crops(source.to("cpu"), judged.to("cpu"), side)
+    written = count * 3 * side**2 * kind.itemsize
+
+    def eager(source: Source, crops: Crops) -> Tensor:
+        return render_torch(source.texels, place(source, crops, side, kind), side, kind, *RANGES[kind])
+
+    def make(draw: Callable[[Source, Crops], Tensor]) -> Callable[[], Callable[[], Tensor]]:
+        return lambda: lambda: draw(source, table[torch.randint(len(table), (count,), device=device)])
+
+    def peer(who: str, what: str, draw: Callable[[Source, Crops], Tensor]) -> Peer:
+        return Peer(who, what, count, make(draw), lambda: psnr(draw(source, judged).float().cpu(), exact), written)
+
+    words = str(kind).removeprefix("torch.")
+    drawn = peer("ours", f"from the table, {words}, channels_last", lambda s, c: render(s, c, side, kind))
+    fresh = Peer(
+        "ours, and a new table",
+        "as above, with the table of numbers made anew",
+        count,
+        lambda: lambda: render(source, SCHEME.sample(source, count).to(device), side, kind),
+    )
+    compiled = torch.compile(eager, dynamic=False)
+    image = (source.image().float() / 255)[None]
+    plain = peer("plain grid_sample", "one bilinear read of the photograph", lambda s, c: grid_sample(image, c, side))
+    peers = [drawn, fresh, peer("ours, torch.compile", "the plain renderer, compiled", compiled), plain]
+    if device.type == "cuda":
+        peers.insert(1, peer("ours, plain PyTorch", "the same picture without the kernel", eager))
+    return peers
+
+
+def grid_sample(image: Tensor, crops: Crops, side: int) -> Tensor:
+    """Crops of an image (1, 3, H, W) in [0, 1] as PyTorch's own sampler reads them, with the same colours."""
+    n, size = len(crops), image.new_tensor([image.shape[3], image.shape[2]])
+    theta = crops.affine / size[:, None]
+    theta = torch.cat([theta[:, :, :2], 2 * theta[:, :, 2:] - 1], 2)
+    grid = F.affine_grid(theta, [n, 3, side, side], align_corners=False).view(1, n * side, side, 2)
+    planes = F.grid_sample(image, grid, padding_mode="border", align_corners=False)
+    pixels = planes.view(3, n, side * side).transpose(0, 1)
+    mixed = torch.baddbmm(crops.colour[:, :, 3:], crops.colour[:, :, :3], pixels)
+    return mixed.clamp_(0, 1).mul_(2).sub_(1).view(n, 3, side, side)
+
+
+def fill_bandwidth(device: torch.device, size: int = 1 << 30) -> float:
+    """Bytes a second at which the device fills memory, the median of twenty: what no renderer can pass."""
+    memory = torch.empty(size, dtype=torch.uint8, device=device)
+    seconds = sorted(timed(lambda: memory.fill_(1), device) for _ in range(25))
+    return size / seconds[12]

@@ -1,0 +1,250 @@
+"""The libraries that augment pictures, each called in its own best way. A missing one raises ImportError."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from course_lib.bench import Peer
+from course_lib.crops import Crops, CropScheme
+from course_lib.machine import cpu_cores
+from course_lib.quality import exact_crops, psnr
+from course_lib.sources import Source
+
+_BETA, _ALPHA = 1e-3, 35.0
+_JITTER = (0.4, 0.4, 0.4, 0.1)
+_RATIO = (3 / 4, 4 / 3)
+_JUDGED = 60
+_SLOW, _FAST = 32, 256  # crops a call
+
+
+def library_peers(source: Source, side: int) -> list[Peer]:
+    """Every peer for one side, in pixels."""
+    large = side * 3 // 2  # crops are turned at this size, so that cutting out the middle leaves no empty corner
+    cores = cpu_cores()
+    return [
+        Peer(
+            f"kornia, {mode}",
+            "RandomResizedCrop, RandomRotation, CenterCrop, flip, ColorJiggle",
+            _FAST,
+            lambda mode=mode: _kornia(source, side, large, mode, colours=True)[1],
+            lambda mode=mode: _judge_kornia(source, side, large, mode),
+        )
+        for mode in ("slice", "resample")
+    ] + [
+        Peer(
+            "torchvision v2, tensors",
+            "RandomResizedCrop, RandomRotation, CenterCrop, flip, ColorJitter, a crop a call",
+            _SLOW,
+            lambda: _torchvision(source.image(), side, large),
+            lambda: _judge_torchvision(source, source.image(), side, large),
+        ),
+        Peer(
+            f"torchvision on PIL, {cores} workers",
+            "the same on PIL images, in DataLoader workers, one a core",
+            _SLOW * cores,
+            lambda: _dataloader(source, side, large, cores),
+            lambda: _judge_torchvision(source, _pil(source), side, large),
+        ),
+        Peer("OpenCV", "a loop of warpAffine and transform", _FAST, lambda: _opencv(source, side)[0], lambda: _judge(
+            source, side, _opencv(source, side)[1]
+        )),
+        Peer("DALI", "warp_affine and color_twist, a pipeline", _FAST, lambda: _dali(source, side), lambda: _judge_dali(
+            source, side
+        )),
+    ]  # fmt: skip
+
+
+def _judge(source: Source, side: int, draw: Callable[[Crops], Tensor]) -> float:
+    """Quality of a peer that takes our maps."""
+    crops = CropScheme(beta=_BETA, jitter=0).sample(source, _JUDGED)
+    return psnr(draw(crops).cpu(), exact_crops(source.to("cpu"), crops, side))
+
+
+def _from_pixels(source: Source, maps: Tensor, side: int) -> Crops:
+    """Crops from (n, 3, 3) maps of an output pixel's place to a source pixel's, both counted from centres."""
+    n = len(maps)
+    to_pixel = torch.tensor([[side, 0, (side - 1) / 2], [0, side, (side - 1) / 2], [0, 0, 1.0]])
+    affine = (maps.cpu().float() @ to_pixel)[:, :2].clone()
+    affine[:, :, 2] += 0.5
+    return Crops(torch.zeros(n, dtype=torch.int32), affine, torch.eye(3, 4).expand(n, 3, 4))
+
+
+def _kornia(source: Source, side: int, large: int, mode: str, colours: bool) -> tuple[Any, Callable[[], Tensor]]:
+    import kornia.augmentation as K
+
+    chain = [
+        K.RandomResizedCrop((large, large), scale=(_BETA, 1.0), ratio=_RATIO, cropping_mode=mode),
+        K.RandomRotation(_ALPHA, p=1.0),
+        K.CenterCrop((side, side)),
+        K.RandomHorizontalFlip(p=0.5),
+    ]
+    if colours:
+        chain.append(K.ColorJiggle(*_JITTER, p=1.0))
+    chain = torch.nn.Sequential(*chain).to(source.device)
+    image = (source.image().float() / 255)[None]
+    count = _FAST if colours else _JUDGED
+    return chain, lambda: chain(image.expand(count, -1, -1, -1)).mul(2).sub_(1)
+
+
+def _judge_kornia(source: Source, side: int, large: int, mode: str) -> float:
+    chain, call = _kornia(source, side, large, mode, colours=False)
+    pixels = call().cpu()
+    maps = torch.eye(3).expand(_JUDGED, 3, 3)
+    for step in chain:
+        maps = step.transform_matrix.cpu().float() @ maps
+    crops = _from_pixels(source, torch.linalg.inv(maps), side)
+    return psnr(pixels, exact_crops(source.to("cpu"), crops, side))
+
+
+def _transforms(side: int, large: int) -> Callable[[Any], Any]:
+    from torchvision.transforms import v2 as T
+
+    return T.Compose(
+        [
+            T.RandomResizedCrop(large, scale=(_BETA, 1.0), ratio=_RATIO, antialias=True),
+            T.RandomRotation(_ALPHA, interpolation=T.InterpolationMode.BILINEAR),
+            T.CenterCrop(side),
+            T.RandomHorizontalFlip(),
+            T.ColorJitter(*_JITTER),
+        ]
+    )
+
+
+def _torchvision(image: Tensor, side: int, large: int) -> Callable[[], Tensor]:
+    transform, image = _transforms(side, large), image.float() / 255
+    return lambda: torch.stack([transform(image) for _ in range(_SLOW)]).mul_(2).sub_(1)
+
+
+def _judge_torchvision(source: Source, image: Any, side: int, large: int) -> float:
+    """The same steps with numbers that we know, since the transforms keep theirs to themselves."""
+    from torchvision.transforms.v2 import functional as T
+
+    rng = np.random.default_rng(0)
+    width, height = source.sizes[0].tolist()
+    pixels, maps = [], []
+    for _ in range(_JUDGED):
+        area, ratio = rng.uniform(_BETA, 0.5) * width * height, math.exp(rng.uniform(*np.log(_RATIO)))
+        w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+        left, top = int(rng.integers(0, width - w + 1)), int(rng.integers(0, height - h + 1))
+        angle = rng.uniform(-_ALPHA, _ALPHA)
+        crop = T.resized_crop(image, top, left, h, w, [large, large], antialias=True)
+        crop = T.center_crop(T.rotate(crop, angle, T.InterpolationMode.BILINEAR), [side, side])
+        pixels.append(T.pil_to_tensor(crop) if not isinstance(crop, Tensor) else crop)
+        cos, sin, middle = math.cos(math.radians(angle)), math.sin(math.radians(angle)), (large - 1) / 2
+        edge = round((large - side) / 2)
+        centred = np.array([[1, 0, edge - middle], [0, 1, edge - middle], [0, 0, 1]])
+        turned = np.array([[cos, -sin, middle], [sin, cos, middle], [0, 0, 1]])
+        scaled = np.array([
+            [w / large, 0, (w / large - 1) / 2 + left], [0, h / large, (h / large - 1) / 2 + top], [0, 0, 1]
+        ])  # fmt: skip
+        maps.append(scaled @ turned @ centred)
+    crops = _from_pixels(source, torch.from_numpy(np.stack(maps)), side)
+    drawn = torch.stack(pixels).cpu().float() / 127.5 - 1
+    return psnr(drawn, exact_crops(source.to("cpu"), crops, side))
+
+
+def _pil(source: Source) -> Any:
+    from PIL import Image
+
+    return Image.fromarray(source.image().permute(1, 2, 0).cpu().contiguous().numpy())
+
+
+class _PilCrops(torch.utils.data.IterableDataset):
+    def __init__(self, source: Source, side: int, large: int) -> None:
+        self.image, self.transform = _pil(source), _transforms(side, large)
+
+    def __iter__(self) -> Any:
+        from torchvision.transforms.v2 import functional as T
+
+        while True:
+            yield T.pil_to_tensor(self.transform(self.image))
+
+
+def _dataloader(source: Source, side: int, large: int, workers: int) -> Callable[[], Tensor]:
+    """One call takes one batch of every worker, so that the workers, and not what they had ready, set the pace."""
+    context = "fork" if os.name == "posix" and source.device.type == "cpu" else "spawn"
+    loader = torch.utils.data.DataLoader(
+        _PilCrops(source.to("cpu"), side, large), _SLOW, num_workers=workers, prefetch_factor=1,
+        multiprocessing_context=context,
+    )  # fmt: skip
+    batches = iter(loader)
+    return lambda: torch.cat([next(batches) for _ in range(workers)]).to(source.device).float().div_(127.5).sub_(1)
+
+
+def _inverse_maps(crops: Crops, side: int) -> np.ndarray:
+    """(n, 2, 3) maps from an output pixel's place to a source pixel's, both counted from centres."""
+    affine = crops.affine.cpu().double()
+    linear = affine[:, :, :2] / side
+    shift = affine[:, :, 2] - linear.sum(2) * (side - 1) / 2 - 0.5
+    return torch.cat([linear, shift[:, :, None]], 2).numpy()
+
+
+def _opencv(source: Source, side: int) -> tuple[Callable[[], Tensor], Callable[[Crops], Tensor]]:
+    import cv2
+
+    image = source.image().permute(1, 2, 0).cpu().contiguous().numpy()
+    table = CropScheme(beta=_BETA).sample(source, 4096)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+
+    def draw(crops: Crops) -> Tensor:
+        maps, colours = _inverse_maps(crops, side), crops.colour.numpy().copy()
+        colours[:, :, 3] *= 255
+        out = np.empty((len(crops), side, side, 3), np.uint8)
+        for i in range(len(crops)):
+            crop = cv2.warpAffine(image, maps[i], (side, side), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+            out[i] = cv2.transform(crop, colours[i])
+        return torch.from_numpy(out).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+
+    return lambda: draw(table[torch.randint(len(table), (_FAST,))]).to(source.device), draw
+
+
+def _dali_pipeline(source: Source, side: int, count: int, colours: bool, maps: Callable[[], np.ndarray]) -> Any:
+    from nvidia.dali import fn, pipeline_def, types
+
+    device = "gpu" if source.device.type == "cuda" else "cpu"
+    image = source.image().permute(1, 2, 0).cpu().contiguous().numpy()
+
+    @pipeline_def(batch_size=count, num_threads=cpu_cores(), device_id=0 if device == "gpu" else None, seed=1)
+    def crops() -> Any:
+        matrix = fn.external_source(source=maps, batch=True, dtype=types.FLOAT)
+        photograph = types.Constant(image, device=device, layout="HWC")
+        out = fn.warp_affine(photograph, matrix=matrix, size=[side, side], interp_type=types.INTERP_LINEAR)
+        if colours:
+            strength = {name: fn.random.uniform(range=(0.6, 1.4)) for name in ("brightness", "contrast", "saturation")}
+            out = fn.color_twist(out, hue=fn.random.uniform(range=(-36.0, 36.0)), **strength)
+        scale = {"mean": [127.5] * 3, "std": [127.5] * 3}
+        return fn.crop_mirror_normalize(out, dtype=types.FLOAT, output_layout="CHW", **scale)
+
+    pipeline = crops()
+    pipeline.build()
+    return pipeline
+
+
+def _dali_maps(crops: Crops, side: int) -> np.ndarray:
+    """DALI counts places from the corners of pixels."""
+    maps = _inverse_maps(crops, side)
+    maps[:, :, 2] += 0.5 - maps[:, :, :2].sum(2) / 2
+    return maps.astype(np.float32)
+
+
+def _dali(source: Source, side: int) -> Callable[[], Any]:
+    maps = _dali_maps(CropScheme(beta=_BETA).sample(source, 4096), side)
+    rng = np.random.default_rng(0)
+    return _dali_pipeline(source, side, _FAST, True, lambda: maps[rng.integers(0, len(maps), _FAST)]).run
+
+
+def _judge_dali(source: Source, side: int) -> float:
+    def draw(crops: Crops) -> Tensor:
+        (out,) = _dali_pipeline(source, side, len(crops), False, lambda: _dali_maps(crops, side)).run()
+        return torch.from_numpy(
+            np.stack([np.array(one) for one in (out.as_cpu() if source.device.type == "cuda" else out)])
+        )
+
+    return _judge(source, side, draw)
