@@ -182,7 +182,8 @@ def weaken(scheme: CropScheme, part: str, strength: float) -> CropScheme:
     if part not in SCHEME_PARTS:
         raise unknown("part of the augmentations", part, SCHEME_PARTS)
     if part == "crop":
-        return replace(scheme, beta=1 - (1 - scheme.beta) * strength, gamma=1 - (1 - scheme.gamma) * strength)
+        beta, gamma = (min(1.0, x + (1 - strength) * (1 - x)) for x in (scheme.beta, scheme.gamma))
+        return replace(scheme, beta=beta, gamma=gamma)
     name = {"turn": "alpha", "flip": "flip", "colour": "jitter"}[part]
     return replace(scheme, **{name: getattr(scheme, name) * strength})
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from course_lib.crops import bounding_box, crop_size
+from course_lib.crops import bounding_box, colour_map, crop_size, flip_map
 from course_lib.errors import CourseError
 from course_lib.exercises import attempted, check, diagnose, find_exercises
 from course_lib.exercises.compare import difference
@@ -59,6 +59,14 @@ WRONG: list[tuple[str, Callable[..., Any], str]] = [
     ("01.box", box_without_abs, "for a negative angle your box comes out too small"),
     ("01.box", lambda w, h, a: (w, h), "Right for a crop that is not turned"),
     ("01.box", lambda w, h, a: bounding_box(h, w, a), "other values"),
+    ("01.flip", lambda f: flip_map(~f), "mirror the crops that are not to be flipped"),
+    ("01.flip", lambda f: torch.where(f, -1.0, 1.0)[:, None, None] * torch.eye(2), "half a turn"),
+    ("01.flip", lambda f: flip_map(f).flip(1, 2), "top and bottom"),
+    ("01.flip", lambda f: torch.where(f, -1.0, 1.0), "has the shape"),
+    ("01.colour", lambda b, c, s, m: colour_map(b, c, s, m / b), "not all three together"),
+    ("01.colour", lambda b, c, s, m: colour_map(b, c, s, 0 * m), "the constant in the fourth is not"),
+    ("01.colour", lambda b, c, s, m: colour_map(b, c, 1 / s, m), "saturation alone is wrong"),
+    ("01.colour", lambda b, c, s, m: colour_map(1 + 0 * b, c, s, m), "brightness alone is wrong"),
     ("02.turns", lambda x: torch.cat([torch.rot90(x, -k, (2, 3)) for k in range(4)]), "clockwise"),
     (
         "02.turns",
@@ -108,7 +116,7 @@ def test_every_exercise_has_three_mistakes() -> None:
 def test_strict_mode_fails_a_wrong_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COURSE_STRICT", "1")
     with pytest.raises(CourseError, match="01.size: Your width and height are swapped"):
-        check("01.size", WRONG[4][1])
+        check("01.size", next(mistake for key, mistake, words in WRONG if words == "swapped"))
     check("01.size", crop_size)
     check("01.size", stub)
 

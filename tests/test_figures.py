@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import html
 import io
-import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
-import ipywidgets
 import numpy as np
 import pytest
 import torch
@@ -19,7 +17,6 @@ from course_lib.crops import CropScheme
 from course_lib.figures import COLOURS, MARKERS, Picture, tile, to_pixels
 from course_lib.pretext import method_names
 from course_lib.sources import Source, load_source
-from course_lib.widgets import crop_panel, explore_crops, explore_film, film_panel
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +35,8 @@ def pictures(china: Source) -> Iterator[Picture]:
     ]
     yield figures.outlines(china, crops)
     yield figures.crop_sheet(torch.rand(5, 3, 8, 8), "five crops")
-    yield figures.crop_histograms(china, crops)
+    yield figures.crop_histograms(china, crops, CropScheme())
+    yield figures.crop_rows({"a": torch.rand(5, 3, 8, 8), "b": torch.rand(5, 3, 8, 8)}, "two rows")
     yield figures.filter_sheet(filters, "filters")
     yield figures.compare_filters({"a": filters, "b": filters}, "two nets")
     yield figures.training_picture("rotnet", torch.rand(9), torch.rand(9), 20, filters)
@@ -77,60 +75,6 @@ def test_tile_places_every_picture() -> None:
     assert sheet.shape == (2 * 4 + 1, 3 * 4 + 2, 3)
     assert [sheet[0, 0, 0], sheet[0, 5, 0], sheet[0, 10, 0], sheet[5, 0, 0], sheet[5, 5, 0]] == [0, 1, 2, 3, 4]
     assert sheet[0, 4, 0] == 255 and sheet[5, 10, 0] == 255
-
-
-CORNERS = list(itertools.product((1e-4, 0.1, 1.0), (0.2, 0.75, 1.0), (0.0, 35.0, 180.0)))
-
-
-@pytest.mark.parametrize(("beta", "gamma", "alpha"), CORNERS)
-def test_the_crop_panel_at_every_corner_of_its_sliders(beta: float, gamma: float, alpha: float, china: Source) -> None:
-    pixels = crop_panel(china, beta, gamma, alpha)
-    assert pixels.dtype == np.uint8 and pixels.shape == crop_panel(china, 1e-4, 0.75, 35).shape
-
-
-def find(panel: ipywidgets.VBox, kind: type, name: str = "") -> ipywidgets.Widget:
-    """The first widget of a kind in a panel, with this description if one is given."""
-    todo = list(panel.children)
-    while todo:
-        widget = todo.pop(0)
-        if isinstance(widget, kind) and name in ("", getattr(widget, "description", "")):
-            return widget
-        todo += getattr(widget, "children", ())
-    raise AssertionError(f"no {kind.__name__} {name}")
-
-
-def test_sliders_change_the_picture(china: Source) -> None:
-    panel = explore_crops(china)
-    image, seen = find(panel, ipywidgets.Image), set()
-    for name, value in (("beta", 0.5), ("gamma", 0.3), ("alpha", 90)):
-        seen.add(image.value)
-        find(panel, ipywidgets.widgets.widget_description.DescriptionWidget, name).value = value
-    seen.add(image.value)
-    find(panel, ipywidgets.Button).click()
-    seen.add(image.value)
-    assert len(seen) == 5
-    size = Image.open(io.BytesIO(image.value)).size
-    assert (str(size[0]), str(size[1])) == (image.width, image.height), "the widget keeps the picture's size: no reflow"
-
-
-def test_an_error_in_a_callback_shows_in_the_panel(china: Source, monkeypatch: pytest.MonkeyPatch) -> None:
-    panel = explore_crops(china)
-    monkeypatch.setattr("course_lib.widgets.crop_panel", lambda *_, **__: 1 / 0)
-    find(panel, ipywidgets.FloatLogSlider).value = 0.5
-    assert "ZeroDivisionError" in find(panel, ipywidgets.HTML).value
-    monkeypatch.undo()
-    find(panel, ipywidgets.FloatLogSlider).value = 0.2
-    assert find(panel, ipywidgets.HTML).value == ""
-
-
-def test_the_film_has_a_picture_for_every_frame() -> None:
-    films, steps = {"a": torch.randn(4, 8, 3, 5, 5), "b": torch.randn(3, 8, 3, 5, 5)}, torch.tensor([0, 1, 4, 9])
-    assert len({film_panel(films, i).shape for i in range(4)}) == 1
-    panel = explore_film(films, steps)
-    first = find(panel, ipywidgets.Image).value
-    find(panel, ipywidgets.IntSlider).value = 3
-    assert find(panel, ipywidgets.Image).value != first
-    assert "step 9" in find(panel, ipywidgets.Label).value
 
 
 def test_the_readmes_figures_are_there(request: pytest.FixtureRequest) -> None:
