@@ -6,6 +6,7 @@ has lines of its own: Markdown on the line of a comment would be shown as it is 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ import nbformat
 from course_lib.errors import CourseError
 from course_lib.files import write_file
 from course_lib.notebooks import find_notebooks
-from course_lib.results import load_reference
+from course_lib.results import assets_folder, load_reference
 
 _PLACE = re.compile(r"git\+https://github\.com/[^\s/]+/\S+")
 
@@ -44,7 +45,28 @@ def write_measured(readme: Path) -> list[Path]:
     for path in find_notebooks():
         cost = _cost(costs[path.stem]) if path.stem in costs else ""
         table.append(f"| [{title(path)}](notebooks/{path.name}) | {cost} |")
-    return changed + _edit(readme, lambda source: fill(source, "notebooks", "\n".join(["", *table, ""])))
+    texts = {"notebooks": table, "bench": _bench_table()}
+    for name, lines in texts.items():
+        changed += _edit(readme, lambda source, name=name, lines=lines: fill(source, name, "\n".join(["", *lines, ""])))
+    return list(dict.fromkeys(changed))
+
+
+def _bench_table() -> list[str]:
+    """What `python -m course_lib bench all --json assets/reference/bench.json` measured; nothing where it never ran."""
+    path = assets_folder() / "reference/bench.json"
+    if not path.is_file():
+        return []
+    report = json.loads(path.read_text(encoding="utf-8"))
+    lines = [f"Measured on {report['machine']['device']}, torch {report['machine']['torch']}:", ""]
+    lines += ["| who | side | rate | to ours | from exact sampling |", "|---|---|---|---|---|"]
+    for row in report["rows"]:
+        digits = 0 if row["rate"] >= 100 else 1
+        quality = f"{row['quality']:.0f} dB" if row["quality"] else ""
+        cells = (
+            f"{row['who']} | {row['side']} px | {row['rate']:,.{digits}f} {row['unit']} | {row['ratio_to_ours']:.2g}"
+        )
+        lines.append(f"| {cells} | {quality} |")
+    return lines
 
 
 def write_badges(repository: str, branch: str, readme: Path) -> list[Path]:

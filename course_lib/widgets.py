@@ -36,6 +36,8 @@ from course_lib.png import encode_png
 from course_lib.sources import GENERATED, Source, load_source
 
 _SWEEP = 60  # steps of the play button
+_WIDE = {"width": "220px"}
+_NARROW = {"layout": _WIDE, "style": {"description_width": "55px"}}
 
 
 class Panel:
@@ -52,21 +54,30 @@ class Panel:
         self.image = widgets.Image(value=self._first.png(), format="png", width=width, height=height)
         self.image.layout.max_width, self.image.layout.object_fit = "100%", "contain"
         # A fixed height, so that longer words never push the page about.
-        self.words = widgets.HTML(html.escape(self._first.caption), layout={"height": "3.2em", "overflow": "auto"})
+        self.words = widgets.HTML(_lines(html.escape(self._first.caption)), layout={"height": "48px"})
         self.box = widgets.VBox([*controls, self.image, self.words])
+        self.box.add_class("course-panel")
 
     def redraw(self, _: Any = None) -> None:
         """Draw the picture anew; an error shows in the panel, and the last good picture stays."""
         try:
             pixels, words = self._draw()
-            self.image.value, self.words.value = encode_png(pixels), html.escape(words)
+            self.image.value, self.words.value = encode_png(pixels), _lines(html.escape(words))
         except Exception as error:  # a callback's error goes nowhere that a learner would see
-            self.words.value = f"<b>{type(error).__name__}</b>: {html.escape(str(error))}"
+            self.complain(type(error).__name__, error)
+
+    def complain(self, what: str, error: Exception) -> None:
+        """Say below the picture what went wrong."""
+        self.words.value = _lines(f"<b>{what}</b>: {html.escape(str(error))}")
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         """The widget where there is a kernel, and the first picture where there is none."""
         view = {"version_major": 2, "version_minor": 0, "model_id": self.box.model_id}
         return {"application/vnd.jupyter.widget-view+json": view} | self._first.bundle()
+
+
+def _lines(words: str) -> str:
+    return f'<div style="line-height: 20px; max-height: 46px; overflow-y: auto">{words}</div>'
 
 
 @dataclass
@@ -103,8 +114,11 @@ def explore_crops(
         side, seed = given.pop("side"), given.pop("seed")
         return _panel(chosen.source, CropScheme(**given), side, seed, chosen.backdrop, parts)
 
-    deal = widgets.Button(description="deal again", tooltip="other crops by the same scheme")
-    choice, upload = _source_choice(source), widgets.FileUpload(accept="image/*", description="your photograph")
+    deal = widgets.Button(description="deal again", layout=_WIDE)
+    choice, upload = (
+        _source_choice(source),
+        widgets.FileUpload(accept="image/*", description="your photograph", layout=_WIDE),
+    )
     columns = [list(sliders.values())[:4], list(sliders.values())[4:]]
     boxes = [widgets.VBox(column) for column in columns]
     buttons = widgets.VBox([choice, upload, deal, *_sweep(sliders)])
@@ -160,14 +174,19 @@ def _scheme_sliders(scheme: CropScheme) -> dict[str, Any]:
         "alpha": _slider("alpha", scheme, widgets.FloatSlider, min=0, max=180, step=5, readout_format=".0f"),
         "flip": _slider("flip", scheme, widgets.FloatSlider, min=0, max=1, step=0.1, readout_format=".1f"),
         "jitter": _slider("jitter", scheme, widgets.FloatSlider, min=0, max=1, step=0.1, readout_format=".1f"),
-        "area_law": _slider("area_law", scheme, widgets.SelectionSlider, options=AREA_LAWS),
+        "area_law": _slider(
+            "area_law",
+            scheme,
+            widgets.SelectionSlider,
+            options=[(law.removesuffix("-uniform"), law) for law in AREA_LAWS],
+        ),
     }
 
 
 def _slider(name: str, start: Any, kind: type, **options: Any) -> Any:
     """A slider with its name before it; start: its value, or the scheme that has it."""
     value = getattr(start, name) if isinstance(start, CropScheme) else start
-    words, look = name.replace("_", " "), {"layout": {"width": "290px"}, "style": {"description_width": "62px"}}
+    words, look = name.replace("_", " "), {"layout": {"width": "275px"}, "style": {"description_width": "62px"}}
     slider = kind(value=value, description=words, **look, **options)
     slider.add_class(f"course-{words.replace(' ', '-')}")
     return slider
@@ -190,7 +209,7 @@ def _panel(
 
 def _sweep(sliders: dict[str, Any]) -> list[widgets.Widget]:
     """A button that moves one of the sliders from its least to its greatest value."""
-    which = widgets.Dropdown(options=list(sliders), description="sweep")
+    which = widgets.Dropdown(options=list(sliders), description="sweep", **_NARROW)
     play = widgets.Play(value=0, min=0, max=_SWEEP, interval=120)
 
     def step(change: dict[str, Any]) -> None:
@@ -208,7 +227,9 @@ def _sweep(sliders: dict[str, Any]) -> list[widgets.Widget]:
 
 def _source_choice(source: Source) -> widgets.Dropdown:
     names = [*SOURCE_PHOTOGRAPHS, *GENERATED]
-    return widgets.Dropdown(options=[source.name, *(n for n in names if n != source.name)], description="image")
+    return widgets.Dropdown(
+        options=[source.name, *(n for n in names if n != source.name)], description="image", **_NARROW
+    )
 
 
 def _on_choice(choice: widgets.Dropdown, upload: widgets.FileUpload, chosen: _Chosen, panel: Panel) -> None:
@@ -218,7 +239,7 @@ def _on_choice(choice: widgets.Dropdown, upload: widgets.FileUpload, chosen: _Ch
         try:
             chosen.show(name, load)
         except Exception as error:  # no picture, or too small: said in the panel, and the last source stays
-            panel.words.value = f"<b>That cannot be used</b>: {html.escape(str(error))}"
+            panel.complain("That cannot be used", error)
         else:
             panel.redraw()
 

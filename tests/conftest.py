@@ -25,18 +25,21 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def require(tool: str, *trial: str) -> None:
     """Skip a test where a program is missing or fails with the arguments `trial`, as bubblewrap does where name spaces
     are forbidden; in CI, which installs it, fail instead."""
-    if shutil.which(tool) and not (trial and subprocess.run([tool, *trial], capture_output=True).returncode):
-        return
+    if not shutil.which(tool) or (trial and subprocess.run([tool, *trial], capture_output=True).returncode):
+        missing(f"{tool} is not installed, or may not run here")
+
+
+def missing(what: str) -> None:
+    """Skip a test for want of something; in CI, which installs all that there is to install, fail."""
     if os.environ.get("COURSE_CI"):
-        pytest.fail(f"{tool} is missing or does not work, and CI installs it")
-    pytest.skip(f"{tool} is not installed, or may not run here")
+        pytest.fail(f"{what}, and CI installs it")
+    pytest.skip(what)
 
 
 def need(module: str) -> ModuleType:
-    """Import a module that not every machine has; without it skip the test, or in CI, which installs it, fail."""
+    """Import a module that not every machine has; without it skip the test, or in CI fail."""
     try:
         return importlib.import_module(module)
     except ImportError:
-        if os.environ.get("COURSE_CI"):
-            pytest.fail(f"{module} is missing, and CI installs it")
-        return pytest.importorskip(module)
+        missing(f"{module} is not installed")
+        raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from conftest import ROOT
+from conftest import ROOT, missing
 
 from course_lib.notebooks import find_notebooks
 
@@ -116,3 +117,16 @@ def test_code_and_notebooks_are_linted_and_formatted() -> None:
     for command in (["check"], ["format", "--check"]):
         run = subprocess.run([sys.executable, "-m", "ruff", *command, str(ROOT)], capture_output=True, text=True)
         assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_the_panels_work_with_the_ipywidgets_that_colab_has(tmp_path: Path) -> None:
+    old = ["ipywidgets==7.7.1", "ipykernel==6.17.1", "widgetsnbextension<4", "ipython_genutils"]
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(tmp_path), *old]
+    if subprocess.run(pip, capture_output=True).returncode:
+        missing("ipywidgets 7.7.1 cannot be fetched")
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    code = "import ipywidgets; assert ipywidgets.__version__ == '7.7.1'"
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(ROOT / "tests/test_panels.py")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500)
+    assert done.returncode == 0, done.stdout[-4000:]

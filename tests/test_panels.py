@@ -52,7 +52,8 @@ def sliders(panel: Panel) -> list[ipywidgets.Widget]:
 def ends(slider: ipywidgets.Widget) -> list:
     """The least and the greatest value of a slider."""
     if isinstance(slider, ipywidgets.SelectionSlider):
-        return [slider.options[0], slider.options[-1]]
+        values = [option[1] if isinstance(option, tuple) else option for option in slider.options]
+        return [values[0], values[-1]]
     if isinstance(slider, ipywidgets.FloatLogSlider):
         return [slider.base**slider.min, slider.base**slider.max]
     return [slider.min, slider.max]
@@ -138,7 +139,7 @@ def upload(panel: Panel, name: str, content: bytes) -> None:
     """As ipywidgets 7 and 8 each hand a file over."""
     widget = find(panel, ipywidgets.FileUpload)
     if ipywidgets.__version__.startswith("7"):
-        widget.value = {name: {"metadata": {"name": name}, "content": content}}
+        widget.set_trait("value", {name: {"metadata": {"name": name}, "content": content}})
     else:
         file = {"name": name, "type": "image/png", "size": len(content), "content": content}
         file["last_modified"] = datetime.now(timezone.utc)

@@ -1,0 +1,129 @@
+"""The benches: their form, absent peers, and the ratios that hold on any machine."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+from course_lib import bench
+from course_lib.__main__ import main
+from course_lib.bench import Peer, compare, peers
+from course_lib.bench.crops import bench_crops, grid_sample, own_peers
+from course_lib.bench.widgets import bench_widgets
+from course_lib.crops import CropScheme
+from course_lib.quality import exact_crops, psnr
+from course_lib.sources import Source, generate
+
+ROW = {"who", "what", "side", "rate", "unit", "ratio_to_ours", "quality"}
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def leaves() -> Source:
+    return Source.from_images([generate("dead_leaves", 800, 600)], "leaves")
+
+
+def test_a_missing_peer_is_named_and_the_others_are_timed() -> None:
+    def absent() -> None:
+        raise ImportError("No module named 'nowhere'\nand more lines")
+
+    calls = []
+    own, other = (Peer(who, "", count, lambda: lambda: calls.append(1)) for who, count in (("ours", 10), ("other", 5)))
+    report = compare([own, Peer("gone", "", 1, absent), other], CPU, 32)
+    assert report.skipped == [{"who": "gone", "why": "ImportError: No module named 'nowhere'"}]
+    assert [row["who"] for row in report.rows] == ["ours", "other"]
+    assert report.rows[0]["ratio_to_ours"] == 1
+    assert len(calls) == 2 * (1 + bench.TURNS * (bench.WARM_UP + bench.CALLS)) and bench.TURNS * bench.CALLS >= 20
+    assert "skipped: gone: ImportError" in report.text()
+
+
+def test_the_share_of_the_fill_bandwidth() -> None:
+    peer = Peer("ours", "", 10, lambda: lambda: None, bytes_written=1000)
+    (row,) = compare([peer], CPU, 32, fill=1e9).rows
+    assert row["share_of_fill"] == pytest.approx(row["rate"] / 10 * 1000 / 1e9)
+
+
+def test_the_crops_bench_without_any_peer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As on a machine that has none of the libraries, and no compiler."""
+    for module in ("kornia", "kornia.augmentation", "cv2", "nvidia.dali", "torchvision.transforms"):
+        monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setattr(bench, "TURNS", 1)
+    monkeypatch.setattr(torch, "compile", lambda *_, **__: lambda *_: 1 / 0)
+    done = CliRunner().invoke(main, ["bench", "crops", "--sides", "8", "--json", str(tmp_path / "x/crops.json")])
+    assert done.exit_code == 0, done.output
+    written = json.loads((tmp_path / "x/crops.json").read_text())
+    assert {row["who"] for row in written["rows"]} == {"ours", "ours, and a new table", "plain grid_sample"}
+    assert all(set(row) == ROW and row["rate"] > 0 and row["side"] == 8 for row in written["rows"])
+    gone = {entry["who"].partition(",")[0] for entry in written["skipped"]}
+    assert gone == {"ours", "kornia", "torchvision v2", "torchvision on PIL", "OpenCV", "DALI"}
+    assert written["machine"]["torch"] == torch.__version__
+
+
+def test_ours_is_more_exact_than_plain_reading_and_far_faster_than_torchvision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ratios in one run; a bound of twenty where more than a hundred was measured."""
+    monkeypatch.setattr(bench, "TURNS", 1)
+    monkeypatch.setattr(torch, "compile", lambda *_, **__: lambda *_: 1 / 0)
+    rows = {row["who"]: row for row in bench_crops(CPU, [32]).rows}
+    assert rows["ours"]["quality"] > 40 > 30 > rows["plain grid_sample"]["quality"]
+    assert rows["torchvision v2, tensors"]["ratio_to_ours"] < 1 / 20
+
+
+def test_plain_grid_sample_draws_the_same_crops(leaves: Source) -> None:
+    """Where nothing is made smaller, both readers agree, colours and all."""
+    crops = CropScheme(beta=1e-4, area_law="log-uniform").sample(leaves, 200)
+    crops = crops[crops.size.amax(1) < 30]
+    image = (leaves.image().float() / 255)[None]
+    exact = exact_crops(leaves, crops, 32)
+    assert len(crops) > 20 and psnr(grid_sample(image, crops, 32), exact) > 40
+
+
+@pytest.mark.parametrize("side", [16, 24])
+def test_our_own_ways_agree(side: int, leaves: Source) -> None:
+    ours, *others = [peer for peer in own_peers(leaves, side) if peer.quality and "compile" not in peer.who]
+    assert ours.quality() > others[-1].quality() + 10
+    call = ours.make()
+    assert call().shape == (ours.count, 3, side, side) and not torch.equal(call(), call()), "new crops every call"
+
+
+def test_the_maps_that_peers_get_are_ours(leaves: Source) -> None:
+    crops = CropScheme(jitter=0).sample(leaves, 20)
+    maps = torch.from_numpy(peers._inverse_maps(crops, 32))
+    whole = torch.cat([maps, torch.tensor([[[0.0, 0, 1]]], dtype=torch.float64).expand(20, 1, 3)], 1)
+    back = peers._from_pixels(leaves, whole, 32)
+    assert torch.allclose(back.affine, crops.affine, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["kornia, slice", "kornia, resample", "torchvision v2, tensors", "OpenCV", "DALI"])
+def test_a_peers_map_is_understood(name: str) -> None:
+    """On a smooth picture, which every reader gets right if it reads where we think it reads."""
+    y, x = np.mgrid[0:300, 0:400]
+    waves = [127 + 100 * np.sin(x / 60), 127 + 100 * np.cos(y / 50), 127 + 50 * np.sin((x + y) / 80)]
+    source = Source.from_images([torch.from_numpy(np.stack(waves).round().astype(np.uint8))], "waves")
+    peer = next(peer for peer in peers.library_peers(source, 32) if peer.who == name)
+    try:
+        quality = peer.quality()
+    except ImportError as error:
+        pytest.skip(f"a peer that only the bench needs: {error}")
+    assert quality > 35
+
+
+def test_the_widgets_bench() -> None:
+    report = bench_widgets(moves=8)
+    assert len(report.rows) == 7
+    for row in report.rows:
+        assert set(row) == ROW | {"p95"} and 0 < row["rate"] <= row["p95"]
+    rows = {row["who"]: row for row in report.rows}
+    assert rows["interactive_output, new figure"]["ratio_to_ours"] > 1.5
+    assert json.dumps(report.as_json())
+
+
+@pytest.mark.parametrize("sides", ["0", "x", "32;64", "32,"])
+def test_sides_that_are_none_are_refused(sides: str) -> None:
+    done = CliRunner().invoke(main, ["bench", "crops", f"--sides={sides}"])
+    assert done.exit_code == 2 and "--sides takes whole numbers" in done.output
