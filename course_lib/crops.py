@@ -76,10 +76,8 @@ class Crops:
 
     def compose(self, inner: Tensor) -> Crops:
         """The crop that `inner`, a map (2, 3) or (n, 2, 3) of the output square, cuts out of each crop."""
-        linear = self.affine[:, :, :2]
-        with full_precision(linear):
-            turn, shift = linear @ inner[..., :2], linear @ inner[..., 2:] + self.affine[:, :, 2:]
-        return replace(self, affine=torch.cat([turn, shift], 2))
+        moved = product(self.affine[:, :, :2], inner)
+        return replace(self, affine=torch.cat([moved[:, :, :2], moved[:, :, 2:] + self.affine[:, :, 2:]], 2))
 
     def turned(self, quarter_turns: int) -> Crops:
         """The same crops turned counter-clockwise by 90 degrees times `quarter_turns`, as RotNet needs them.
@@ -87,7 +85,8 @@ class Crops:
         The turn is folded into the map, so that no pixel is resampled twice. Taught in notebook 02.
         """
         cos, sin = ((1, 0), (0, 1), (-1, 0), (0, -1))[quarter_turns % 4]
-        return self.compose(self.affine.new_tensor([[cos, -sin, 0], [sin, cos, 0]]))
+        right, down, centre = self.affine.unbind(2)
+        return replace(self, affine=torch.stack([cos * right + sin * down, cos * down - sin * right, centre], 2))
 
     def tiles(self, grid: int = 3, gap: float = 11 / 75, places: Tensor | None = None) -> Crops:
         """Each crop cut into grid x grid tiles, row by row: (n * grid^2) crops, those of one crop together.
@@ -169,8 +168,7 @@ class CropScheme:
         inner[:, :, 2] -= 0.5  # the affine maps of an image begin at its corner, the square's at its centre
         colour = self.colour_maps(u[6:10], torch.full((n,), 0.5, dtype=torch.float64)).float().to(device)
         view = crops.compose(inner.float().to(device))
-        with full_precision(colour):
-            mix = colour[:, :, :3] @ crops.colour
+        mix = product(colour[:, :, :3], crops.colour)
         mix[:, :, 3] += colour[:, :, 3]
         return replace(view, colour=mix)
 
@@ -212,9 +210,10 @@ class CropScheme:
         return torch.linalg.inv(_YIQ) @ hue @ _YIQ @ mixed
 
 
-def full_precision(tensor: Tensor) -> torch.autocast:
-    """A context that switches autocast off: in bfloat16 a place in a photograph would be off by several pixels."""
-    return torch.autocast(tensor.device.type, enabled=False)
+def product(a: Tensor, b: Tensor) -> Tensor:
+    """a @ b for small matrices (..., i, j) and (..., j, k), never in less than their own precision: with the few bits
+    of bfloat16 or TF32, which training may switch on, a place in a photograph would be off by pixels."""
+    return (a[..., :, :, None] * b[..., None, :, :]).sum(-2)
 
 
 def area_share(width: float, height: float, image_width: float, image_height: float) -> float:

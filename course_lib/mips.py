@@ -7,10 +7,9 @@ within 40 dB of averaging the photograph over every output pixel (tests/test_ren
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 LEVELS_AN_OCTAVE = 3
@@ -29,48 +28,60 @@ def build_atlas(images: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     place of the first texel, width and height. An image with fewer than L levels repeats its last.
     Raises ValueError where the images need more texels than 32 bits can count.
     """
-    parts, rows, place = [], [], 0
+    rows, total = [], 0
     for image in images:
         row = []
-        for level in mip_levels(image):
-            row.append((place, level.shape[2], level.shape[1]))
-            parts.append(_texels(level))
-            place += level.shape[1] * level.shape[2]
+        for height, width in level_sizes(*image.shape[1:]):
+            row.append((total, width, height))
+            total += width * height
         rows.append(row)
-    if place > _MOST_TEXELS:
-        raise ValueError(
-            f"{len(images)} images need {place:,} texels, over {_MOST_TEXELS:,}; use fewer or smaller ones"
-        )
+    if total > _MOST_TEXELS:
+        raise ValueError(f"{len(images)} images need {total:,} texels, over {_MOST_TEXELS:,}; use fewer or smaller")
+    texels = torch.full((total, 4), 255, dtype=torch.uint8)
+    for image, row in zip(images, rows):
+        for level, (first, width, height) in zip(mip_levels(image), row):
+            texels[first : first + width * height, :3] = level.flatten(1).T
     most = max(len(row) for row in rows)
     padded = [row + [row[-1]] * (most - len(row)) for row in rows]
-    return torch.cat(parts), torch.tensor(padded, dtype=torch.int32)
+    return texels, torch.tensor(padded, dtype=torch.int32)
 
 
-def mip_levels(image: Tensor) -> list[Tensor]:
-    """(3, H, W) uint8 averaged over boxes of 1, 2^(1/3), 2^(2/3), 2, ... pixels, down to a few texels, all uint8."""
-    levels, short = [image], min(image.shape[1:])
+def level_sizes(height: int, width: int) -> list[tuple[int, int]]:
+    """Height and width in texels of every level of an image, down to a few texels."""
+    sizes = [(height, width)]
     while True:
-        box = 2 ** (len(levels) / LEVELS_AN_OCTAVE)
-        spacing = max(1.0, box / TEXELS_A_BOX)
-        if short / spacing < _FEWEST_TEXELS:
-            return levels
-        height, width = (round(size / spacing) for size in image.shape[1:])
-        columns = box_means(image, width, box)
-        means = box_means(columns.mT, height, box).mT
-        levels.append(means.round().to(torch.uint8))
+        spacing = max(1.0, _box(len(sizes)) / TEXELS_A_BOX)
+        if min(height, width) / spacing < _FEWEST_TEXELS:
+            return sizes
+        sizes.append((round(height / spacing), round(width / spacing)))
 
 
-def box_means(values: Tensor, count: int, width: float) -> Tensor:
-    """Means of values (..., n) over boxes `width` wide about the centres of `count` equal cells: (..., count) float64.
+def mip_levels(image: Tensor) -> Iterator[Tensor]:
+    """(3, H, W) uint8 averaged over boxes of 1, 2^(1/3), 2^(2/3), 2, ... pixels, down to a few texels, all uint8."""
+    yield image
+    sums = running_sums(image, 2)
+    for i, (height, width) in enumerate(level_sizes(*image.shape[1:])[1:], 1):
+        columns = box_means(sums, 2, width, _box(i))
+        yield box_means(running_sums(columns, 1), 1, height, _box(i)).round_().to(torch.uint8)
 
-    Every value counts as constant over its own pixel, so that the means are exact, from differences of one running
-    sum; a box that sticks out is cut at the edge.
+
+def running_sums(values: Tensor, dim: int) -> Tensor:
+    """The sums of the first 0, 1, 2, ... values along a dimension, float64: one more than there are values."""
+    start = torch.zeros_like(values.narrow(dim, 0, 1), dtype=torch.float64)
+    return torch.cat([start, values.cumsum(dim, dtype=torch.float64)], dim)
+
+
+def box_means(sums: Tensor, dim: int, count: int, width: float) -> Tensor:
+    """Means over boxes `width` wide about the centres of `count` equal cells along a dimension, from `running_sums`.
+
+    Every value counts as constant over its own pixel, so that the means are exact; a box that sticks out is cut at
+    the edge. Along the dimension the result has `count` numbers.
     """
-    n = values.shape[-1]
-    total = F.pad(values.double().cumsum(-1), (1, 0))
-    centre = (torch.arange(count, dtype=torch.float64, device=values.device) + 0.5) * n / count
+    n = sums.shape[dim] - 1
+    centre = (torch.arange(count, dtype=torch.float64) + 0.5) * n / count
     left, right = (centre - width / 2).clamp(min=0), (centre + width / 2).clamp(max=n)
-    return (_read(total, right) - _read(total, left)) / (right - left)
+    shape = [-1 if i == dim else 1 for i in range(sums.dim())]
+    return (_read(sums, dim, right) - _read(sums, dim, left)).div_((right - left).view(shape))
 
 
 def level_of(pixels: Tensor, count: int) -> Tensor:
@@ -79,11 +90,12 @@ def level_of(pixels: Tensor, count: int) -> Tensor:
     return (LEVELS_AN_OCTAVE * box.log2()).round().clamp(0, count - 1).long()
 
 
-def _read(values: Tensor, where: Tensor) -> Tensor:
-    before = where.floor().clamp(max=values.shape[-1] - 2).long()
-    return torch.lerp(values[..., before], values[..., before + 1], where - before)
+def _box(level: int) -> float:
+    """Source pixels that a level's boxes are wide."""
+    return 2 ** (level / LEVELS_AN_OCTAVE)
 
 
-def _texels(level: Tensor) -> Tensor:
-    opaque = torch.full_like(level[:1], 255)
-    return torch.cat([level, opaque]).flatten(1).T.contiguous()
+def _read(sums: Tensor, dim: int, where: Tensor) -> Tensor:
+    before = where.floor().clamp(max=sums.shape[dim] - 2).long()
+    share = (where - before).view([-1 if i == dim else 1 for i in range(sums.dim())])
+    return torch.lerp(sums.index_select(dim, before), sums.index_select(dim, before + 1), share)

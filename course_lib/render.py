@@ -55,8 +55,11 @@ def render(source: Source, crops: Crops, side: int, dtype: torch.dtype = torch.f
         at_once = max(1, torch.get_num_threads() * _PIXELS_A_THREAD // side**2)
     if n <= at_once:
         return render_torch(source.texels, placed, side, dtype, *RANGES[dtype])
-    parts = (Placed(*(part[i : i + at_once] for part in placed)) for i in range(0, n, at_once))
-    return torch.cat([render_torch(source.texels, part, side, dtype, *RANGES[dtype]) for part in parts])
+    out = torch.empty(n, side, side, 3, dtype=dtype).permute(0, 3, 1, 2)
+    for i in range(0, n, at_once):
+        part = Placed(*(numbers[i : i + at_once] for numbers in placed))
+        out[i : i + at_once] = render_torch(source.texels, part, side, dtype, *RANGES[dtype])
+    return out
 
 
 @functools.cache
@@ -109,8 +112,8 @@ def place(source: Source, crops: Crops, side: int, dtype: torch.dtype = torch.fl
     affine[:, :, 2] -= 0.5  # the centre of a level's first texel lies half a texel inside
     # Truncated to a byte later, so that 0.5 rounds.
     gain, offset, half = (255, 0, 0.5) if dtype == torch.uint8 else (2, -1, 0)
-    bytes_ = affine.new_tensor(_BYTES)
-    colour = torch.cat([gain * crops.colour[:, :, :3] / bytes_, gain * crops.colour[:, :, 3:] + offset + half], 2)
+    worth = 255 * 256.0 ** torch.arange(3, device=affine.device)  # of _BYTES, made where it is used
+    colour = torch.cat([gain * crops.colour[:, :, :3] / worth, gain * crops.colour[:, :, 3:] + offset + half], 2)
     return Placed(texel, affine, colour)
 
 
