@@ -188,10 +188,8 @@ def weaken(scheme: CropScheme, part: str, strength: float) -> CropScheme:
     return replace(scheme, **{name: getattr(scheme, name) * strength})
 
 
-def part_rows(
-    source: Source, scheme: CropScheme, seed: int = 0, side: int = 64, columns: int = 12
-) -> dict[str, Tensor]:
-    """The same crops, (columns, 3, side, side), by the whole scheme and then without each of SCHEME_PARTS."""
+def part_rows(source: Source, scheme: CropScheme, seed: int = 0, columns: int = 12) -> dict[str, Tensor]:
+    """The same crops, (columns, 3, 64, 64), by the whole scheme and then without each of SCHEME_PARTS."""
     schemes = {"all": scheme} | {f"no {part}": weaken(scheme, part, 0) for part in SCHEME_PARTS}
     return {name: render(source, one.sample(source, columns, seed), _CELL) for name, one in schemes.items()}
 

@@ -10,7 +10,6 @@ import html
 import math
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -80,21 +79,23 @@ def _lines(words: str) -> str:
     return f'<div style="line-height: 20px; max-height: 46px; overflow-y: auto">{words}</div>'
 
 
-@dataclass
 class _Chosen:
-    """The source that an explorer shows now, and those that it has shown."""
+    """The source that an explorer shows now, and those with a name that it has shown."""
 
-    source: Source
-    backdrops: dict[str, tuple[Source, Backdrop]] = field(default_factory=dict)
+    def __init__(self, source: Source) -> None:
+        self.known = {source.name: source}
+        self.show(source)
 
-    def __post_init__(self) -> None:
-        self.show(self.source.name, lambda: self.source)
+    def show(self, source: Source) -> None:
+        """Show another source; what fails leaves the last one."""
+        backdrop = make_backdrop(source)
+        self.source, self.backdrop = source, backdrop
 
-    def show(self, name: str, load: Callable[[], Source]) -> None:
-        if name not in self.backdrops:
-            source = load()
-            self.backdrops[name] = source, make_backdrop(source)
-        self.source, self.backdrop = self.backdrops[name]
+    def by_name(self, name: str) -> Source:
+        """A source that was shown before, or a bundled or generated one."""
+        if name not in self.known:
+            self.known[name] = load_source(name)
+        return self.known[name]
 
 
 def explore_crops(
@@ -104,7 +105,7 @@ def explore_crops(
 
     parts: functions to use in place of the library's, such as a learner's own.
     """
-    scheme, chosen = scheme or CropScheme(), _Chosen(source)
+    scheme, chosen = scheme or CropScheme(), _Chosen(source.to("cpu"))
     sliders = _scheme_sliders(scheme)
     sliders["side"] = _slider("side", side, widgets.SelectionSlider, options=SIDES)
     sliders["seed"] = _slider("seed", seed, widgets.IntSlider, min=0, max=max(99, seed))
@@ -115,10 +116,8 @@ def explore_crops(
         return _panel(chosen.source, CropScheme(**given), side, seed, chosen.backdrop, parts)
 
     deal = widgets.Button(description="deal again", layout=_WIDE)
-    choice, upload = (
-        _source_choice(source),
-        widgets.FileUpload(accept="image/*", description="your photograph", layout=_WIDE),
-    )
+    choice = _source_choice(source)
+    upload = widgets.FileUpload(accept="image/*", description="your photograph", layout=_WIDE)
     columns = [list(sliders.values())[:4], list(sliders.values())[4:]]
     boxes = [widgets.VBox(column) for column in columns]
     buttons = widgets.VBox([choice, upload, deal, *_sweep(sliders)])
@@ -132,7 +131,8 @@ def explore_crops(
 
 def explore_parts(source: Source, scheme: CropScheme | None = None, seed: int = 0) -> Panel:
     """A slider that takes one part of the augmentations away by degrees, and a button that lets it run."""
-    scheme, backdrop = scheme or CropScheme(), make_backdrop(source)
+    source, scheme = source.to("cpu"), scheme or CropScheme()
+    backdrop = make_backdrop(source)
     part = widgets.Dropdown(options=SCHEME_PARTS, description="take away")
     slider = widgets.IntSlider(0, min=0, max=20, description="by", readout=False)
     play = widgets.Play(value=0, min=0, max=20, interval=150)
@@ -165,21 +165,15 @@ def explore_film(films: dict[str, Tensor], steps: Tensor) -> Panel:
 
 
 def _scheme_sliders(scheme: CropScheme) -> dict[str, Any]:
-    least = min(-4.0, math.floor(math.log10(scheme.beta)))
+    log = {"base": 10, "min": min(-4.0, math.floor(math.log10(scheme.beta))), "max": 0, "step": 0.1}
+    laws = [(law.removesuffix("-uniform"), law) for law in AREA_LAWS]
     return {
-        "beta": _slider(
-            "beta", scheme, widgets.FloatLogSlider, base=10, min=least, max=0, step=0.1, readout_format=".1e"
-        ),
-        "gamma": _slider("gamma", scheme, widgets.FloatSlider, min=0.2, max=1, step=0.05),
+        "beta": _slider("beta", scheme, widgets.FloatLogSlider, **log, readout_format=".1e"),
+        "gamma": _slider("gamma", scheme, widgets.FloatSlider, min=min(0.2, scheme.gamma), max=1, step=0.05),
         "alpha": _slider("alpha", scheme, widgets.FloatSlider, min=0, max=180, step=5, readout_format=".0f"),
         "flip": _slider("flip", scheme, widgets.FloatSlider, min=0, max=1, step=0.1, readout_format=".1f"),
         "jitter": _slider("jitter", scheme, widgets.FloatSlider, min=0, max=1, step=0.1, readout_format=".1f"),
-        "area_law": _slider(
-            "area_law",
-            scheme,
-            widgets.SelectionSlider,
-            options=[(law.removesuffix("-uniform"), law) for law in AREA_LAWS],
-        ),
+        "area_law": _slider("area_law", scheme, widgets.SelectionSlider, options=laws),
     }
 
 
@@ -226,18 +220,16 @@ def _sweep(sliders: dict[str, Any]) -> list[widgets.Widget]:
 
 
 def _source_choice(source: Source) -> widgets.Dropdown:
-    names = [*SOURCE_PHOTOGRAPHS, *GENERATED]
-    return widgets.Dropdown(
-        options=[source.name, *(n for n in names if n != source.name)], description="image", **_NARROW
-    )
+    names = dict.fromkeys([source.name, *SOURCE_PHOTOGRAPHS, *GENERATED])
+    return widgets.Dropdown(options=list(names), description="image", **_NARROW)
 
 
 def _on_choice(choice: widgets.Dropdown, upload: widgets.FileUpload, chosen: _Chosen, panel: Panel) -> None:
     """Change the panel's source: by name, or to the picture that was uploaded."""
 
-    def show(name: str, load: Callable[[], Source]) -> None:
+    def show(load: Callable[[], Source]) -> None:
         try:
-            chosen.show(name, load)
+            chosen.show(load())
         except Exception as error:  # no picture, or too small: said in the panel, and the last source stays
             panel.complain("That cannot be used", error)
         else:
@@ -245,9 +237,9 @@ def _on_choice(choice: widgets.Dropdown, upload: widgets.FileUpload, chosen: _Ch
 
     def uploaded(_: Any) -> None:
         for name, content in _uploads(upload):
-            show(name, functools.partial(_from_bytes, name, content))
+            show(functools.partial(_from_bytes, name, content))
 
-    choice.observe(lambda change: show(change["new"], lambda: load_source(change["new"])), "value")
+    choice.observe(lambda change: show(lambda: chosen.by_name(change["new"])), "value")
     upload.observe(uploaded, "value")
 
 

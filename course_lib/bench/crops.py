@@ -46,7 +46,7 @@ def own_peers(source: Source, side: int) -> list[Peer]:
     table = SCHEME.sample(source, max(_TABLE, count)).to(device)
     judged = PLAIN.sample(source, _JUDGED).to(device)
     exact = exact_crops(source.to("cpu"), judged.to("cpu"), side)
-    written = count * 3 * side**2 * kind.itemsize
+    numbers = count * 3 * side**2  # that a call writes
 
     def eager(source: Source, crops: Crops) -> Tensor:
         return render_torch(source.texels, place(source, crops, side, kind), side, kind, *RANGES[kind])
@@ -54,8 +54,9 @@ def own_peers(source: Source, side: int) -> list[Peer]:
     def make(draw: Callable[[Source, Crops], Tensor]) -> Callable[[], Callable[[], Tensor]]:
         return lambda: lambda: draw(source, table[torch.randint(len(table), (count,), device=device)])
 
-    def peer(who: str, what: str, draw: Callable[[Source, Crops], Tensor]) -> Peer:
-        return Peer(who, what, count, make(draw), lambda: psnr(draw(source, judged).float().cpu(), exact), written)
+    def peer(who: str, what: str, draw: Callable[[Source, Crops], Tensor], size: int = kind.itemsize) -> Peer:
+        judge = lambda: psnr(draw(source, judged).float().cpu(), exact)  # noqa: E731
+        return Peer(who, what, count, make(draw), judge, numbers * size)
 
     words = str(kind).removeprefix("torch.")
     drawn = peer("ours", f"from the table, {words}, channels_last", lambda s, c: render(s, c, side, kind))
@@ -67,7 +68,9 @@ def own_peers(source: Source, side: int) -> list[Peer]:
     )
     compiled = torch.compile(eager, dynamic=False)
     image = (source.image().float() / 255)[None]
-    plain = peer("plain grid_sample", "one bilinear read of the photograph", lambda s, c: grid_sample(image, c, side))
+    plain = peer(
+        "plain grid_sample", "one bilinear read of the photograph", lambda s, c: grid_sample(image, c, side), 4
+    )
     peers = [drawn, fresh, peer("ours, torch.compile", "the plain renderer, compiled", compiled), plain]
     if device.type == "cuda":
         peers.insert(1, peer("ours, plain PyTorch", "the same picture without the kernel", eager))
