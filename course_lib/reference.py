@@ -34,17 +34,17 @@ def make_reference(profile: str, seeds: Sequence[int], data: Sequence[str], fold
     are in `folder` already are kept, so that an interrupted reference goes on where it was. Raises CourseError when
     a notebook fails.
     """
-    folder = make_folder(folder)
+    folder, commit = make_folder(folder), _commit()  # before the pictures are written, which makes the tree dirty
     first, *others = find_notebooks()
     runs = [_run(folder / f"seed-{seed}", others, profile, seed, data[0]) for seed in seeds]
     for name in data[1:]:
         label = _without_path(name).replace(":", "-")
         runs += [_run(folder / f"seed-{seed}-{label}", find_notebooks([PROBES]), profile, seed, name) for seed in seeds]
     _write_pictures(profile, runs, folder / f"seed-{seeds[0]}" / "trained")
-    _write(profile, seeds, data, runs)
+    _write(profile, seeds, data, runs, commit)
     # The first notebook shows the reference, so it can run only now that there is one.
     runs += [_run(folder / f"seed-{seed}-start", [first], profile, seed, data[0]) for seed in seeds]
-    return _write(profile, seeds, data, runs)
+    return _write(profile, seeds, data, runs, commit)
 
 
 def _run(folder: Path, paths: Sequence[Path], profile: str, seed: int, data: str) -> dict[str, Any]:
@@ -62,7 +62,9 @@ def _run(folder: Path, paths: Sequence[Path], profile: str, seed: int, data: str
     return json.loads(done.read_text())
 
 
-def _write(profile: str, seeds: Sequence[int], data: Sequence[str], runs: Sequence[dict[str, Any]]) -> Path:
+def _write(
+    profile: str, seeds: Sequence[int], data: Sequence[str], runs: Sequence[dict[str, Any]], commit: str
+) -> Path:
     names = sorted({notebook["name"] for run in runs for notebook in run["notebooks"]})
     costs = {name: [n for run in runs for n in run["notebooks"] if n["name"] == name][: len(seeds)] for name in names}
     labels = " ".join(f"--data {_without_path(name)}" for name in data)
@@ -70,7 +72,7 @@ def _write(profile: str, seeds: Sequence[int], data: Sequence[str], runs: Sequen
         "command": f"python -m course_lib reference --profile {profile} --seeds {','.join(map(str, seeds))} {labels}",
         "profile": profile,
         "date": date.today().isoformat(),
-        "commit": _commit(),
+        "commit": commit,
         "machine": describe_machine(),
         "seeds": list(seeds),
         "notebooks": [
