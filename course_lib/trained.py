@@ -25,7 +25,7 @@ from course_lib.profiles import Course
 from course_lib.training import History, fit
 
 # The modules whose code decides what a training gives.
-_STEPS = ("sources", "mips", "crops", "render", "datasets", "networks", "training")
+_STEPS = ("sources", "mips", "crops", "placing", "render", "datasets", "networks", "training")
 _CODE = tuple(f"course_lib.{module}" for module in _STEPS)
 
 

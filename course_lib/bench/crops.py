@@ -17,8 +17,9 @@ from course_lib.bench import Peer, Report, compare, timed
 from course_lib.bench.peers import library_peers
 from course_lib.crops import Crops, CropScheme
 from course_lib.machine import describe_machine
+from course_lib.placing import place
 from course_lib.quality import exact_crops, psnr
-from course_lib.render import RANGES, place, render, render_torch
+from course_lib.render import RANGES, render, render_torch
 from course_lib.sources import Source, generate
 
 SCHEME = CropScheme(beta=1e-3)
