@@ -43,6 +43,12 @@ def test_a_missing_peer_is_named_and_the_others_are_timed() -> None:
     assert "skipped: gone: ImportError" in report.text()
 
 
+def test_what_cannot_be_judged_is_timed_all_the_same() -> None:
+    report = compare([Peer("ours", "", 10, lambda: lambda: None, quality=lambda: 1 / 0)], CPU, 32)
+    assert report.rows[0]["rate"] > 0 and report.rows[0]["quality"] is None
+    assert report.skipped == [{"who": "ours, its quality", "why": "ZeroDivisionError: division by zero"}]
+
+
 def test_the_share_of_the_fill_bandwidth() -> None:
     peer = Peer("ours", "", 10, lambda: lambda: None, bytes_written=1000)
     (row,) = compare([peer], CPU, 32, fill=1e9).rows

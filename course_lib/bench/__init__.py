@@ -52,6 +52,11 @@ class Report:
         """The content of the file that `--json` writes."""
         return {"machine": self.machine, "rows": self.rows, "skipped": self.skipped}
 
+    def skip(self, who: str, error: Exception) -> None:
+        """Name what was left out, with the first line of the reason."""
+        first = str(error).strip().splitlines()[:1]
+        self.skipped.append({"who": who, "why": f"{type(error).__name__}: {' '.join(first)[:120]}"})
+
     def extend(self, other: Report) -> None:
         """Add what another bench measured on the same machine."""
         self.machine |= other.machine
@@ -88,7 +93,7 @@ def compare(peers: Sequence[Peer], device: torch.device, side: int, fill: float 
     for peer, _ in calls:
         rate = peer.count / statistics.median(seconds[peer.who])
         ours = ours or rate
-        quality = round(peer.quality(), 1) if peer.quality else None
+        quality = _quality(peer, report)
         row = {"who": peer.who, "what": peer.what, "side": side, "rate": round(rate, 1), "unit": "crops/s"}
         row |= {"ratio_to_ours": rate / ours, "quality": quality}
         if fill and peer.bytes_written:
@@ -117,7 +122,14 @@ def _prepare(peers: Sequence[Peer], report: Report) -> Iterator[tuple[Peer, Call
             call = peer.make()
             call()
         except Exception as error:  # absent, or unfit for this machine: the others are still worth measuring
-            first = str(error).strip().splitlines()[:1]
-            report.skipped.append({"who": peer.who, "why": f"{type(error).__name__}: {' '.join(first)[:120]}"})
+            report.skip(peer.who, error)
         else:
             yield peer, call
+
+
+def _quality(peer: Peer, report: Report) -> float | None:
+    try:
+        return round(peer.quality(), 1) if peer.quality else None
+    except Exception as error:  # what was timed is not thrown away because it cannot be judged
+        report.skip(f"{peer.who}, its quality", error)
+        return None

@@ -27,38 +27,54 @@ _SLOW, _FAST = 32, 256  # crops a call
 def library_peers(source: Source, side: int) -> list[Peer]:
     """Every peer for one side, in pixels."""
     large = side * 3 // 2  # crops are turned at this size, so that cutting out the middle leaves no empty corner
-    cores = cpu_cores()
-    return [
+    cores, steps = cpu_cores(), "RandomResizedCrop, RandomRotation, CenterCrop, flip, colour jitter"
+    peers = [
         Peer(
             f"kornia, {mode}",
-            "RandomResizedCrop, RandomRotation, CenterCrop, flip, ColorJiggle",
+            steps,
             _FAST,
             lambda mode=mode: _kornia(source, side, large, mode, colours=True)[1],
             lambda mode=mode: _judge_kornia(source, side, large, mode),
         )
         for mode in ("slice", "resample")
-    ] + [
+    ]
+    peers.append(
         Peer(
             "torchvision v2, tensors",
-            "RandomResizedCrop, RandomRotation, CenterCrop, flip, ColorJitter, a crop a call",
+            f"{steps}, a crop a call",
             _SLOW,
             lambda: _torchvision(source.image(), side, large),
             lambda: _judge_torchvision(source, source.image(), side, large),
-        ),
+        )
+    )
+    peers.append(
         Peer(
             f"torchvision on PIL, {cores} workers",
             "the same on PIL images, in DataLoader workers, one a core",
             _SLOW * cores,
             lambda: _dataloader(source, side, large, cores),
             lambda: _judge_torchvision(source, _pil(source), side, large),
-        ),
-        Peer("OpenCV", "a loop of warpAffine and transform", _FAST, lambda: _opencv(source, side)[0], lambda: _judge(
-            source, side, _opencv(source, side)[1]
-        )),
-        Peer("DALI", "warp_affine and color_twist, a pipeline", _FAST, lambda: _dali(source, side), lambda: _judge_dali(
-            source, side
-        )),
-    ]  # fmt: skip
+        )
+    )
+    peers.append(
+        Peer(
+            "OpenCV",
+            "a loop of warpAffine and transform",
+            _FAST,
+            lambda: _opencv(source, side)[0],
+            lambda: _judge(source, side, _opencv(source, side)[1]),
+        )
+    )
+    peers.append(
+        Peer(
+            "DALI",
+            "warp_affine and color_twist, a pipeline",
+            _FAST,
+            lambda: _dali(source, side),
+            lambda: _judge_dali(source, side),
+        )
+    )
+    return peers
 
 
 def _judge(source: Source, side: int, draw: Callable[[Crops], Tensor]) -> float:
@@ -141,9 +157,8 @@ def _judge_torchvision(source: Source, image: Any, side: int, large: int) -> flo
         edge = round((large - side) / 2)
         centred = np.array([[1, 0, edge - middle], [0, 1, edge - middle], [0, 0, 1]])
         turned = np.array([[cos, -sin, middle], [sin, cos, middle], [0, 0, 1]])
-        scaled = np.array([
-            [w / large, 0, (w / large - 1) / 2 + left], [0, h / large, (h / large - 1) / 2 + top], [0, 0, 1]
-        ])  # fmt: skip
+        x, y = w / large, h / large
+        scaled = np.array([[x, 0, (x - 1) / 2 + left], [0, y, (y - 1) / 2 + top], [0, 0, 1]])
         maps.append(scaled @ turned @ centred)
     crops = _from_pixels(source, torch.from_numpy(np.stack(maps)), side)
     drawn = torch.stack(pixels).cpu().float() / 127.5 - 1
@@ -170,10 +185,8 @@ class _PilCrops(torch.utils.data.IterableDataset):
 def _dataloader(source: Source, side: int, large: int, workers: int) -> Callable[[], Tensor]:
     """One call takes one batch of every worker, so that the workers, and not what they had ready, set the pace."""
     context = "fork" if os.name == "posix" and source.device.type == "cpu" else "spawn"
-    loader = torch.utils.data.DataLoader(
-        _PilCrops(source.to("cpu"), side, large), _SLOW, num_workers=workers, prefetch_factor=1,
-        multiprocessing_context=context,
-    )  # fmt: skip
+    images, pace = _PilCrops(source.to("cpu"), side, large), {"num_workers": workers, "prefetch_factor": 1}
+    loader = torch.utils.data.DataLoader(images, _SLOW, multiprocessing_context=context, **pace)
     batches = iter(loader)
     return lambda: torch.cat([next(batches) for _ in range(workers)]).to(source.device).float().div_(127.5).sub_(1)
 
