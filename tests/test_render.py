@@ -238,7 +238,7 @@ def test_the_kernel_compiles(capability: int, kind: str) -> None:
     aligned = {(i,): [["tt.divisibility", 16]] for i in range(4)}
     signature = pointers | dict.fromkeys(constants, "constexpr")
     source = ASTSource(crops_triton.draw, signature, constants, aligned)
-    kernel = triton.compile(source, GPUTarget("cuda", capability, 32), {"num_warps": crops_triton.WARPS})
+    kernel = triton.compile(source, GPUTarget("cuda", capability, 32), crops_triton.OPTIONS)
     stores = [line for line in kernel.asm["ptx"].splitlines() if "st.global" in line]
     assert 0 < len(stores) <= 8 and all(".v4." in line or ".v2." in line for line in stores), stores
     assert "ld.local" not in kernel.asm["ptx"], "registers spilt to memory"
