@@ -131,8 +131,6 @@ def test_the_widgets_bench() -> None:
     assert len(report.rows) == 7
     for row in report.rows:
         assert set(row) == ROW | {"p95"} and 0 < row["rate"] <= row["p95"]
-    rows = {row["who"]: row for row in report.rows}
-    assert rows["interactive_output, new figure"]["ratio_to_ours"] > 1.5
     assert json.dumps(report.as_json())
 
 

@@ -94,7 +94,8 @@ def test_every_slider_at_its_ends(make, china: Source) -> None:  # noqa: ANN001
 
 
 def test_every_slider_and_button_changes_the_picture(china: Source) -> None:
-    panel = explore_crops(china)
+    panel, drawn = explore_crops(china), []
+    panel.image.observe(drawn.append, "value")
     seen = [bytes(panel.image.value)]
     for slider in sliders(panel):
         start = slider.value
@@ -104,6 +105,7 @@ def test_every_slider_and_button_changes_the_picture(china: Source) -> None:
     find(panel, ipywidgets.Button, "deal again").click()
     seen.append(bytes(panel.image.value))
     assert len(sliders(panel)) == 8 and len(set(seen)) == 10
+    assert len(drawn) == 2 * 8 + 1, "one picture a move, and no more"
     size = Image.open(io.BytesIO(panel.image.value)).size
     assert (str(size[0]), str(size[1])) == (panel.image.width, panel.image.height), "fixed, so that nothing reflows"
 
