@@ -44,7 +44,7 @@ _OTHER = "#E69F00"  # a method of the reader's own
 RIGHT, WRONG = "#009E73", "#D55E00"
 
 _DPI = 100
-NUMBERS = {"area": "area, as a share of the image's", "ratio": "height / width", "angle": "angle in degrees"}
+AXIS_LABELS = {"area": "area, as a share of the image's", "ratio": "height / width", "angle": "angle in degrees"}
 
 
 class Picture(NamedTuple):
@@ -204,7 +204,7 @@ def crop_histograms(source: Source, crops: Crops, scheme: CropScheme) -> Picture
     for axes, (name, (law, edges)) in zip(figure.subplots(1, 3), LAWS.items()):
         axes.hist(values[name], bins=edges, color=COLOURS["rotnet"])
         axes.stairs(len(crops) * np.diff(law(scheme, edges)), edges, color=COLOURS["deepcluster"], linewidth=2)
-        axes.set(xlabel=NUMBERS[name], yticks=[])
+        axes.set(xlabel=AXIS_LABELS[name], yticks=[])
     figure.axes[1].set_xscale("log", base=2)
     share = values["area"]
     words = f"median share of the area {np.median(share):.2f}, {(share < 0.1).mean():.0%} of the crops below a tenth"

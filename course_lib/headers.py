@@ -14,6 +14,7 @@ from typing import Any
 
 import nbformat
 
+from course_lib.bench import rate_in_words
 from course_lib.errors import CourseError
 from course_lib.files import write_file
 from course_lib.notebooks import find_notebooks
@@ -60,11 +61,8 @@ def _bench_table() -> list[str]:
     lines = [f"Measured on {report['machine']['device']}, torch {report['machine']['torch']}:", ""]
     lines += ["| who | side | rate | to ours | from exact sampling |", "|---|---|---|---|---|"]
     for row in report["rows"]:
-        digits = 0 if row["rate"] >= 100 else 1
         quality = f"{row['quality']:.0f} dB" if row["quality"] else ""
-        cells = (
-            f"{row['who']} | {row['side']} px | {row['rate']:,.{digits}f} {row['unit']} | {row['ratio_to_ours']:.2g}"
-        )
+        cells = f"{row['who']} | {row['side']} px | {rate_in_words(row)} | {row['ratio_to_ours']:.2g}"
         lines.append(f"| {cells} | {quality} |")
     return lines
 

@@ -19,8 +19,8 @@ from torch import Tensor
 from course_lib.crops import Crops, CropScheme, Parts
 from course_lib.errors import unknown
 from course_lib.figures import (
+    AXIS_LABELS,
     COLOURS,
-    NUMBERS,
     PEN_COLOURS,
     draw_outlines,
     filter_pixels,
@@ -157,7 +157,7 @@ def _axes(name: str) -> np.ndarray:
         x = left + width * float(np.interp(value, edges, np.arange(len(edges))))
         pen.line((x, _BARS, x, _BARS + 3), fill="black")
         pen.text((x, _BARS + 3), text, fill="black", font=font, anchor="ma")
-    pen.text((_LEFT / 2, _BARS + 15), NUMBERS[name], fill="black", font=font, anchor="ma")
+    pen.text((_LEFT / 2, _BARS + 15), AXIS_LABELS[name], fill="black", font=font, anchor="ma")
     return np.array(canvas)
 
 

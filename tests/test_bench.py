@@ -108,7 +108,7 @@ def test_the_maps_that_peers_get_are_ours(leaves: Source) -> None:
     crops = CropScheme(jitter=0).sample(leaves, 20)
     maps = torch.from_numpy(peers._inverse_maps(crops, 32))
     whole = torch.cat([maps, torch.tensor([[[0.0, 0, 1]]], dtype=torch.float64).expand(20, 1, 3)], 1)
-    back = peers._from_pixels(leaves, whole, 32)
+    back = peers._from_pixels(whole, 32)
     assert torch.allclose(back.affine, crops.affine, atol=1e-3)
 
 
@@ -126,11 +126,15 @@ def test_a_peers_map_is_understood(name: str) -> None:
     assert quality > 35
 
 
-def test_the_widgets_bench() -> None:
-    report = bench_widgets(moves=8)
+def test_the_widgets_bench(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On one thread, where another program's load slows every way to redraw alike."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    report = bench_widgets(moves=25)
     assert len(report.rows) == 7
     for row in report.rows:
         assert set(row) == ROW | {"p95"} and 0 < row["rate"] <= row["p95"]
+    rows = {row["who"]: row for row in report.rows}
+    assert rows["interactive_output, new figure"]["ratio_to_ours"] > 1.5
     assert json.dumps(report.as_json())
 
 

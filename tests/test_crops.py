@@ -38,10 +38,6 @@ def blank(width: int, height: int) -> Source:
     return Source("blank", nothing, sizes, torch.zeros(1, 1, 3, dtype=torch.int32), torch.tensor([0.5]))
 
 
-def angles(crops: Crops) -> torch.Tensor:
-    return torch.atan2(-crops.affine[:, 0, 1], crops.affine[:, 1, 1]).rad2deg()
-
-
 @given(schemes, sides, sides, seeds)
 @settings(deadline=None, max_examples=60)
 def test_crops_keep_to_the_scheme(scheme: CropScheme, width: int, height: int, seed: int) -> None:
@@ -52,9 +48,9 @@ def test_crops_keep_to_the_scheme(scheme: CropScheme, width: int, height: int, s
     assert (corners - torch.tensor([width, height])).max() < 1e-3
     assert ((h / w) >= scheme.gamma * (1 - 1e-4)).all() and ((h / w) <= (1 / scheme.gamma) * (1 + 1e-4)).all()
     assert (w * h <= width * height * (1 + 1e-5)).all()
-    assert (angles(crops).abs() <= scheme.alpha + 1e-2).all()
+    assert (crops.angle.abs() <= scheme.alpha + 1e-2).all()
     # A crop below beta must have been shrunk: then its box fills the image on one side.
-    box_w, box_h = bounding_box(w, h, angles(crops).double().deg2rad())
+    box_w, box_h = bounding_box(w, h, crops.angle.double().deg2rad())
     fills = torch.maximum(box_w / width, box_h / height) > 1 - 1e-3
     assert (fills | (w * h >= scheme.beta * width * height * (1 - 1e-4))).all()
 
@@ -106,7 +102,7 @@ def test_laws_of_area_ratio_angle_flip_and_place(area_law: str, beta: float) -> 
         assert p_value(area[small], beta, 0.35) > 0.01
     else:
         assert p_value(area[small].log(), math.log(beta), math.log(0.35)) > 0.01
-    ratio, angle = (h / w).log(), angles(crops)
+    ratio, angle = (h / w).log(), crops.angle
     assert p_value(ratio, math.log(3 / 4), math.log(4 / 3)) > 0.01
     assert p_value(angle, -35, 35) > 0.01
     assert binomtest(int((crops.affine[:, :, :2].det() < 0).sum()), len(crops), 0.5).pvalue > 0.01

@@ -40,7 +40,8 @@ def test_within_40_db_of_exact_area_sampling(name: str, side: int, area_law: str
     assert psnr(render(source, crops, side), exact) > 40
     if area_law == "uniform":
         full_size = dataclasses.replace(source, levels=source.levels[:, :1])
-        assert psnr(render(full_size, crops, side), exact) < 30, "without levels it must alias, or this sees nothing"
+        least = 26 if name == "china" else 30
+        assert psnr(render(full_size, crops, side), exact) < least, "without levels it must alias, or this sees nothing"
 
 
 def test_every_octave_is_close_to_exact_area_sampling(china: Source) -> None:

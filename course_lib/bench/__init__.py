@@ -70,10 +70,14 @@ class Report:
         for row in self.rows:
             quality = f"{row['quality']:.1f} dB" if row["quality"] else ""
             share = f"{row['share_of_fill']:.0%}" if "share_of_fill" in row else ""
-            rate = f"{row['rate']:,.{0 if row['rate'] >= 100 else 1}f} {row['unit']}"
-            cells = f"{row['who']:34} {row['side']:>4} {rate:>16} {row['ratio_to_ours']:8.3g} {quality:>8} {share:>8}"
-            lines.append(f"{cells}  {row['what']}")
+            cells = f"{row['who']:34} {row['side']:>4} {rate_in_words(row):>16} {row['ratio_to_ours']:8.3g}"
+            lines.append(f"{cells} {quality:>8} {share:>8}  {row['what']}")
         return "\n".join(lines + [f"skipped: {s['who']}: {s['why']}" for s in self.skipped])
+
+
+def rate_in_words(row: dict[str, Any]) -> str:
+    """The rate of a row with its unit, to a decimal place where it is below a hundred."""
+    return f"{row['rate']:,.{0 if row['rate'] >= 100 else 1}f} {row['unit']}"
 
 
 def compare(peers: Sequence[Peer], device: torch.device, side: int, fill: float = 0.0) -> Report:

@@ -14,18 +14,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from course_lib.bench import Peer, Report, compare, timed
-from course_lib.bench.peers import library_peers
-from course_lib.crops import Crops, CropScheme
+from course_lib.bench.peers import SCHEME, judge, judged_crops, library_peers
+from course_lib.crops import Crops
 from course_lib.machine import describe_machine
 from course_lib.placing import place
-from course_lib.quality import exact_crops, psnr
 from course_lib.render import RANGES, render, render_torch
 from course_lib.sources import Source, generate
 
-SCHEME = CropScheme(beta=1e-3)
-PLAIN = CropScheme(beta=1e-3, jitter=0)
 _TABLE = 1 << 17
-_JUDGED = 60  # crops that the quality is measured on
 _PIXELS = {"cpu": 1 << 18, "cuda": 1 << 26}  # a call: enough to keep the device busy
 
 
@@ -45,8 +41,7 @@ def own_peers(source: Source, side: int) -> list[Peer]:
     kind = torch.bfloat16 if device.type == "cuda" else torch.float32
     count = max(1, _PIXELS[device.type] // side**2)
     table = SCHEME.sample(source, max(_TABLE, count)).to(device)
-    judged = PLAIN.sample(source, _JUDGED).to(device)
-    exact = exact_crops(source.to("cpu"), judged.to("cpu"), side)
+    judged = judged_crops(source).to(device)
     numbers = count * 3 * side**2  # that a call writes
 
     def eager(source: Source, crops: Crops) -> Tensor:
@@ -56,8 +51,7 @@ def own_peers(source: Source, side: int) -> list[Peer]:
         return lambda: lambda: draw(source, table[torch.randint(len(table), (count,), device=device)])
 
     def peer(who: str, what: str, draw: Callable[[Source, Crops], Tensor], size: int = kind.itemsize) -> Peer:
-        judge = lambda: psnr(draw(source, judged).float().cpu(), exact)  # noqa: E731
-        return Peer(who, what, count, make(draw), judge, numbers * size)
+        return Peer(who, what, count, make(draw), lambda: judge(source, judged, draw(source, judged)), numbers * size)
 
     words = str(kind).removeprefix("torch.")
     drawn = peer("ours", f"from the table, {words}, channels_last", lambda s, c: render(s, c, side, kind))
@@ -75,6 +69,8 @@ def own_peers(source: Source, side: int) -> list[Peer]:
     peers = [drawn, fresh, peer("ours, torch.compile", "the plain renderer, compiled", compiled), plain]
     if device.type == "cuda":
         peers.insert(1, peer("ours, plain PyTorch", "the same picture without the kernel", eager))
+        whole = peer("ours, float32", "as the peers write it", lambda s, c: render(s, c, side, torch.float32), 4)
+        peers.insert(1, whole)
     return peers
 
 

@@ -5,22 +5,28 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from course_lib.bench import Peer
 from course_lib.crops import Crops, CropScheme
+from course_lib.figures import photograph
 from course_lib.machine import cpu_cores
 from course_lib.quality import exact_crops, psnr
 from course_lib.sources import Source
 
-_BETA, _ALPHA = 1e-3, 35.0
-_JITTER = (0.4, 0.4, 0.4, 0.1)
-_RATIO = (3 / 4, 4 / 3)
-_JUDGED = 60
+SCHEME = CropScheme(beta=1e-3)
+"""What every peer is asked for; its quality is judged without the colours."""
+JUDGED = 60
+"""Crops that the quality is measured on."""
+
+_AREA, _RATIO = (SCHEME.beta, 1.0), (SCHEME.gamma, 1 / SCHEME.gamma)
+_JITTER = (SCHEME.jitter, SCHEME.jitter, SCHEME.jitter, SCHEME.jitter / 4)
 _SLOW, _FAST = 32, 256  # crops a call
 
 
@@ -53,7 +59,7 @@ def library_peers(source: Source, side: int) -> list[Peer]:
             "the same on PIL images, in DataLoader workers, one a core",
             _SLOW * cores,
             lambda: _dataloader(source, side, large, cores),
-            lambda: _judge_torchvision(source, _pil(source), side, large),
+            lambda: _judge_torchvision(source, Image.fromarray(photograph(source)), side, large),
         )
     )
     peers.append(
@@ -62,7 +68,7 @@ def library_peers(source: Source, side: int) -> list[Peer]:
             "a loop of warpAffine and transform",
             _FAST,
             lambda: _opencv(source, side)[0],
-            lambda: _judge(source, side, _opencv(source, side)[1]),
+            lambda: _judge_reader(source, _opencv(source, side)[1]),
         )
     )
     peers.append(
@@ -77,13 +83,22 @@ def library_peers(source: Source, side: int) -> list[Peer]:
     return peers
 
 
-def _judge(source: Source, side: int, draw: Callable[[Crops], Tensor]) -> float:
-    """Quality of a peer that takes our maps."""
-    crops = CropScheme(beta=_BETA, jitter=0).sample(source, _JUDGED)
-    return psnr(draw(crops).cpu(), exact_crops(source.to("cpu"), crops, side))
+def judge(source: Source, crops: Crops, pixels: Tensor) -> float:
+    """Quality in dB of pixels (n, 3, side, side) in [-1, 1] that should be these crops, on whatever device they are."""
+    return psnr(pixels.float().cpu(), exact_crops(source.to("cpu"), crops.to("cpu"), pixels.shape[-1]))
 
 
-def _from_pixels(source: Source, maps: Tensor, side: int) -> Crops:
+def judged_crops(source: Source) -> Crops:
+    """The crops that a reader which takes our maps is judged on."""
+    return replace(SCHEME, jitter=0).sample(source, JUDGED)
+
+
+def _judge_reader(source: Source, draw: Callable[[Crops], Tensor]) -> float:
+    crops = judged_crops(source)
+    return judge(source, crops, draw(crops))
+
+
+def _from_pixels(maps: Tensor, side: int) -> Crops:
     """Crops from (n, 3, 3) maps of an output pixel's place to a source pixel's, both counted from centres."""
     n = len(maps)
     to_pixel = torch.tensor([[side, 0, (side - 1) / 2], [0, side, (side - 1) / 2], [0, 0, 1.0]])
@@ -96,8 +111,8 @@ def _kornia(source: Source, side: int, large: int, mode: str, colours: bool) -> 
     import kornia.augmentation as K
 
     chain = [
-        K.RandomResizedCrop((large, large), scale=(_BETA, 1.0), ratio=_RATIO, cropping_mode=mode),
-        K.RandomRotation(_ALPHA, p=1.0),
+        K.RandomResizedCrop((large, large), scale=_AREA, ratio=_RATIO, cropping_mode=mode),
+        K.RandomRotation(SCHEME.alpha, p=1.0),
         K.CenterCrop((side, side)),
         K.RandomHorizontalFlip(p=0.5),
     ]
@@ -105,18 +120,16 @@ def _kornia(source: Source, side: int, large: int, mode: str, colours: bool) -> 
         chain.append(K.ColorJiggle(*_JITTER, p=1.0))
     chain = torch.nn.Sequential(*chain).to(source.device)
     image = (source.image().float() / 255)[None]
-    count = _FAST if colours else _JUDGED
+    count = _FAST if colours else JUDGED
     return chain, lambda: chain(image.expand(count, -1, -1, -1)).mul(2).sub_(1)
 
 
 def _judge_kornia(source: Source, side: int, large: int, mode: str) -> float:
     chain, call = _kornia(source, side, large, mode, colours=False)
-    pixels = call().cpu()
-    maps = torch.eye(3).expand(_JUDGED, 3, 3)
+    pixels, maps = call(), torch.eye(3).expand(JUDGED, 3, 3)
     for step in chain:
         maps = step.transform_matrix.cpu().float() @ maps
-    crops = _from_pixels(source, torch.linalg.inv(maps), side)
-    return psnr(pixels, exact_crops(source.to("cpu"), crops, side))
+    return judge(source, _from_pixels(torch.linalg.inv(maps), side), pixels)
 
 
 def _transforms(side: int, large: int) -> Callable[[Any], Any]:
@@ -124,8 +137,8 @@ def _transforms(side: int, large: int) -> Callable[[Any], Any]:
 
     return T.Compose(
         [
-            T.RandomResizedCrop(large, scale=(_BETA, 1.0), ratio=_RATIO, antialias=True),
-            T.RandomRotation(_ALPHA, interpolation=T.InterpolationMode.BILINEAR),
+            T.RandomResizedCrop(large, scale=_AREA, ratio=_RATIO, antialias=True),
+            T.RandomRotation(SCHEME.alpha, interpolation=T.InterpolationMode.BILINEAR),
             T.CenterCrop(side),
             T.RandomHorizontalFlip(),
             T.ColorJitter(*_JITTER),
@@ -145,11 +158,11 @@ def _judge_torchvision(source: Source, image: Any, side: int, large: int) -> flo
     rng = np.random.default_rng(0)
     width, height = source.sizes[0].tolist()
     pixels, maps = [], []
-    for _ in range(_JUDGED):
-        area, ratio = rng.uniform(_BETA, 0.5) * width * height, math.exp(rng.uniform(*np.log(_RATIO)))
+    for _ in range(JUDGED):
+        area, ratio = rng.uniform(SCHEME.beta, 0.5) * width * height, math.exp(rng.uniform(*np.log(_RATIO)))
         w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
         left, top = int(rng.integers(0, width - w + 1)), int(rng.integers(0, height - h + 1))
-        angle = rng.uniform(-_ALPHA, _ALPHA)
+        angle = rng.uniform(-SCHEME.alpha, SCHEME.alpha)
         crop = T.resized_crop(image, top, left, h, w, [large, large], antialias=True)
         crop = T.center_crop(T.rotate(crop, angle, T.InterpolationMode.BILINEAR), [side, side])
         pixels.append(T.pil_to_tensor(crop) if not isinstance(crop, Tensor) else crop)
@@ -160,20 +173,13 @@ def _judge_torchvision(source: Source, image: Any, side: int, large: int) -> flo
         x, y = w / large, h / large
         scaled = np.array([[x, 0, (x - 1) / 2 + left], [0, y, (y - 1) / 2 + top], [0, 0, 1]])
         maps.append(scaled @ turned @ centred)
-    crops = _from_pixels(source, torch.from_numpy(np.stack(maps)), side)
-    drawn = torch.stack(pixels).cpu().float() / 127.5 - 1
-    return psnr(drawn, exact_crops(source.to("cpu"), crops, side))
-
-
-def _pil(source: Source) -> Any:
-    from PIL import Image
-
-    return Image.fromarray(source.image().permute(1, 2, 0).cpu().contiguous().numpy())
+    crops = _from_pixels(torch.from_numpy(np.stack(maps)), side)
+    return judge(source, crops, torch.stack(pixels).float() / 127.5 - 1)
 
 
 class _PilCrops(torch.utils.data.IterableDataset):
     def __init__(self, source: Source, side: int, large: int) -> None:
-        self.image, self.transform = _pil(source), _transforms(side, large)
+        self.image, self.transform = Image.fromarray(photograph(source)), _transforms(side, large)
 
     def __iter__(self) -> Any:
         from torchvision.transforms.v2 import functional as T
@@ -202,8 +208,7 @@ def _inverse_maps(crops: Crops, side: int) -> np.ndarray:
 def _opencv(source: Source, side: int) -> tuple[Callable[[], Tensor], Callable[[Crops], Tensor]]:
     import cv2
 
-    image = source.image().permute(1, 2, 0).cpu().contiguous().numpy()
-    table = CropScheme(beta=_BETA).sample(source, 4096)
+    image, table = photograph(source), SCHEME.sample(source, 4096)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 
     def draw(crops: Crops) -> Tensor:
@@ -222,7 +227,7 @@ def _dali_pipeline(source: Source, side: int, count: int, colours: bool, maps: C
     from nvidia.dali import fn, pipeline_def, types
 
     device = "gpu" if source.device.type == "cuda" else "cpu"
-    image = source.image().permute(1, 2, 0).cpu().contiguous().numpy()
+    image = photograph(source)
 
     @pipeline_def(batch_size=count, num_threads=cpu_cores(), device_id=0 if device == "gpu" else None, seed=1)
     def crops() -> Any:
@@ -248,7 +253,7 @@ def _dali_maps(crops: Crops, side: int) -> np.ndarray:
 
 
 def _dali(source: Source, side: int) -> Callable[[], Any]:
-    maps = _dali_maps(CropScheme(beta=_BETA).sample(source, 4096), side)
+    maps = _dali_maps(SCHEME.sample(source, 4096), side)
     rng = np.random.default_rng(0)
     return _dali_pipeline(source, side, _FAST, True, lambda: maps[rng.integers(0, len(maps), _FAST)]).run
 
@@ -256,8 +261,7 @@ def _dali(source: Source, side: int) -> Callable[[], Any]:
 def _judge_dali(source: Source, side: int) -> float:
     def draw(crops: Crops) -> Tensor:
         (out,) = _dali_pipeline(source, side, len(crops), False, lambda: _dali_maps(crops, side)).run()
-        return torch.from_numpy(
-            np.stack([np.array(one) for one in (out.as_cpu() if source.device.type == "cuda" else out)])
-        )
+        on_cpu = out.as_cpu() if source.device.type == "cuda" else out
+        return torch.from_numpy(np.stack([np.array(one) for one in on_cpu]))
 
-    return _judge(source, side, draw)
+    return _judge_reader(source, draw)
