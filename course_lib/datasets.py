@@ -39,9 +39,9 @@ class CropDataset:
         """Pixels of some crops: (n, 3, side, side) in [-1, 1]; an integer gives a batch of one."""
         return self.render(self.crops[index])
 
-    def render(self, crops: Crops) -> Tensor:
-        """Pixels of any crops of this source, turned ones too: (n, 3, side, side) in [-1, 1]."""
-        return render(self.source, crops, self.side)
+    def render(self, crops: Crops, side: int = 0) -> Tensor:
+        """Pixels of any crops of this source, turned ones too: (n, 3, side, side) in [-1, 1]. side: 0 is its own."""
+        return render(self.source, crops, side or self.side)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import torch.nn.functional as F
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 from torch import Tensor
@@ -16,6 +18,7 @@ from torch import Tensor
 from course_lib.crops import Crops, CropScheme
 from course_lib.laws import LAWS, measured
 from course_lib.png import encode_png
+from course_lib.pretext import Shown
 from course_lib.sources import Source
 
 # Okabe and Ito's palette, safe for colour-blind readers: one colour and one marker for each meaning, everywhere.
@@ -115,11 +118,15 @@ def crop_rows(rows: dict[str, Tensor], caption: str) -> Picture:
     """Rows of crops (n, 3, side, side), as many in each, with the name of each row before it."""
     figure = Figure(figsize=(9, 0.72 * len(rows)), layout="constrained")
     for axes, (name, images) in zip(figure.subplots(len(rows), 1, squeeze=False)[:, 0], rows.items()):
-        axes.imshow(tile(to_pixels(images), len(images), gap=3), interpolation="nearest")
-        axes.set(xticks=[], yticks=[])
-        axes.set_ylabel(name, rotation=0, ha="right", va="center")
-        axes.spines[:].set_visible(False)
+        _row(axes, images, name)
     return Picture(figure, caption)
+
+
+def _row(axes: Axes, images: Tensor, name: str) -> None:
+    axes.imshow(tile(to_pixels(images), len(images), gap=3), interpolation="nearest")
+    axes.set(xticks=[], yticks=[])
+    axes.set_ylabel(name, rotation=0, ha="right", va="center")
+    axes.spines[:].set_visible(False)
 
 
 def photograph(source: Source, i: int = 0) -> np.ndarray:
@@ -148,7 +155,11 @@ def outlines(source: Source, crops: Crops, i: int = 0) -> Picture:
 
 
 def filter_pixels(filters: Tensor) -> np.ndarray:
-    """First-layer filters (n, 3, k, k) as pictures (n, k, k, 3) uint8: grey is zero, each filter at full contrast."""
+    """First-layer filters (n, 3, k, k) as pictures (n, k, k, 3) uint8: grey is zero, each filter at full contrast.
+
+    Filters of two slopes, (n, 2, k, k), show them as red and green.
+    """
+    filters = F.pad(filters, (0, 0, 0, 0, 0, 3 - filters.shape[1]))
     strongest = filters.abs().amax((1, 2, 3), keepdim=True).clamp(min=1e-12)
     return to_pixels(filters / strongest)
 
@@ -168,10 +179,17 @@ def compare_filters(sets: dict[str, Tensor], caption: str, columns: int = 8, sca
     return Picture(figure, caption)
 
 
-def training_picture(title: str, loss: Tensor, accuracy: Tensor, steps: int, filters: Tensor) -> Picture:
-    """A training as it stands: loss and accuracy of the task over the steps (done,), and the first layer's filters."""
-    figure = Figure(figsize=(9, 2.6), layout="constrained")
-    left, middle, right = figure.subplots(1, 3)
+def training_picture(
+    title: str, loss: Tensor, accuracy: Tensor, steps: int, filters: Tensor, shown: Shown | None = None, pace: str = ""
+) -> Picture:
+    """A training as it stands: loss and accuracy of the task over the steps (done,), and the first layer's filters.
+
+    shown: what the method can do by now, in rows below. pace: how fast it goes, for the caption.
+    """
+    rows = len(shown.rows) if shown else 0
+    figure = Figure(figsize=(9, 2.6 + 0.62 * rows), layout="constrained")
+    top, *lower = figure.subfigures(1 + rows, 1, height_ratios=[2.6] + [0.62] * rows, squeeze=False)[:, 0]
+    left, middle, right = top.subplots(1, 3)
     for axes, values, name in ((left, loss, "loss"), (middle, accuracy, "accuracy of the task")):
         axes.plot(np.arange(1, len(values) + 1), values.numpy(), color=COLOURS.get(title, "#000000"), linewidth=1)
         axes.set(xlabel="step", title=f"{title}: {name}", xlim=(0, steps))
@@ -179,8 +197,12 @@ def training_picture(title: str, loss: Tensor, accuracy: Tensor, steps: int, fil
     middle.set_ylim(0, 1.02)
     right.imshow(tile(filter_pixels(filters), 8, scale=6), interpolation="nearest")
     right.set(title="filters of conv1", xticks=[], yticks=[])
+    for i, part in enumerate(lower):
+        _row(part.subplots(), shown.images[i * shown.columns : (i + 1) * shown.columns], shown.rows[i])
     last = f"loss {loss[-10:].mean():.2f}, accuracy {accuracy[-10:].mean():.2f}" if len(loss) else "not begun"
-    return Picture(figure, f"{title} at step {len(loss)} of {steps}: {last}; right, the filters of conv1")
+    words = f"{title} at step {len(loss)} of {steps}: {last}; right, the filters of conv1"
+    below = f"; below, what it does by now: {', '.join(shown.rows)}" if shown else ""
+    return Picture(figure, words + below + (f". {pace}" if pace else ""))
 
 
 def answers(images: Tensor, given: Sequence[str], right: Sequence[str], columns: int = 8) -> Picture:
@@ -209,6 +231,19 @@ def crop_histograms(source: Source, crops: Crops, scheme: CropScheme) -> Picture
     share = values["area"]
     words = f"median share of the area {np.median(share):.2f}, {(share < 0.1).mean():.0%} of the crops below a tenth"
     return Picture(figure, f"How {len(crops):,} crops are spread; the lines are the laws they were drawn by; {words}")
+
+
+def bar_chart(values: dict[str, float], caption: str, level: float, words: str) -> Picture:
+    """Shares of 1 as bars under their names, with a dashed line at `level`, which is called `words`."""
+    figure = Figure(figsize=(7, 0.5 * len(values) + 0.8), layout="constrained")
+    axes = figure.subplots()
+    axes.barh(list(values), list(values.values()), color=COLOURS["rotnet"])
+    axes.bar_label(axes.containers[0], fmt="%.2f", padding=3)
+    axes.axvline(level, color="black", linestyle="--", linewidth=1)
+    axes.text(level, -0.55, words, ha="center", fontsize=9)
+    axes.set(xlim=(0, 1), ylim=(len(values) - 0.4, -0.8))  # the first on top
+    each = ", ".join(f"{name} {value:.2f}" for name, value in values.items())
+    return Picture(figure, f"{caption}: {each}; the line is {words}, {level:.2f}")
 
 
 def accuracy_by_layer(rows: Sequence[dict], title: str) -> Picture:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_lib.errors import unknown
@@ -36,11 +37,15 @@ class AlexNet(nn.Module):
     first: factor on conv1's first filters. Behind BatchNorm the size of a filter changes no answer, but it decides how
         far a step turns it (van Laarhoven 2017, arXiv 1706.05350): below 1, a short training moves conv1 as far as a
         long one would.
+    edges: let conv1 see the edges of the grey picture, by a fixed Sobel filter, instead of colours, as DeepCluster has
+        it.
 
     `forward` gives (n, out_features): conv5 after its pool, flattened. Raises ValueError for a side below 16.
     """
 
-    def __init__(self, side: int = 224, width: float = 1.0, form: str = "small", first: float = 1.0) -> None:
+    def __init__(
+        self, side: int = 224, width: float = 1.0, form: str = "small", first: float = 1.0, edges: bool = False
+    ) -> None:
         super().__init__()
         if side < 16:
             raise ValueError(f"side must be at least 16 pixels, got {side}")
@@ -50,7 +55,8 @@ class AlexNet(nn.Module):
         c1, c2, c3, c4, c5 = (max(8, round(width * c)) for c in CHANNELS[form])
         c1 = max(c1, 32)
         stem, pool = ((11, 4, 2), (3, 2)) if side > SMALL_SIDE else ((5, 1, 2), (2, 2))
-        self.conv1 = _block(3, c1, *stem)
+        self.edges = Sobel() if edges else nn.Identity()
+        self.conv1 = _block(2 if edges else 3, c1, *stem)
         self.conv2 = _block(c1, c2, 5, 1, 2)
         self.conv3 = _block(c2, c3, 3, 1, 1)
         self.conv4 = _block(c3, c4, 3, 1, 1)
@@ -71,7 +77,12 @@ class AlexNet(nn.Module):
         for layer in layers:
             if layer not in LAYERS:
                 raise unknown("layer", layer, LAYERS)
-        maps, x = {}, images
+        channels_last = self.conv1[0].weight.is_contiguous(memory_format=torch.channels_last)
+        layout = torch.channels_last if channels_last else torch.contiguous_format
+        maps, x = (
+            {},
+            self.edges(images).contiguous(memory_format=layout),
+        )  # else the pictures' order would decide the network's
         for layer in LAYERS[: 1 + max(LAYERS.index(layer) for layer in layers)]:
             x = getattr(self, layer)(x)
             if layer in layers:
@@ -83,6 +94,22 @@ class AlexNet(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """(n, out_features) for images (n, 3, side, side) in [-1, 1]."""
         return self.pool(self.features(images, ("conv5",))["conv5"]).flatten(1)
+
+
+class Sobel(nn.Module):
+    """Pictures (n, 3, h, w) to the slopes of their mean grey, to the right and down: (n, 2, h, w). Nothing is learned.
+
+    As before DeepCluster's AlexNet (Caron et al. 2018, section 4)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        right = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]]) / 8
+        self.register_buffer("kernels", torch.stack([right, right.T])[:, None], persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The slopes; the picture goes on as it ends beyond its border."""
+        grey = F.pad(images.mean(1, keepdim=True), (1, 1, 1, 1), mode="replicate")
+        return F.conv2d(grey, self.kernels.to(grey.dtype))
 
 
 def _block(taken: int, made: int, size: int, stride: int, pad: int) -> nn.Sequential:
@@ -104,7 +131,8 @@ def head(inputs: int, outputs: int, hidden: int) -> nn.Sequential:
 
 
 def conv1_filters(trunk: AlexNet) -> Tensor:
-    """The first layer's filters as they act on a picture, BatchNorm folded in: (channels, 3, k, k)."""
+    """The first layer's filters as they act on a picture, BatchNorm folded in: (channels, 3, k, k), where it sees edges
+    (channels, 2, k, k)."""
     conv, norm, _ = trunk.conv1
     return fold_batchnorm(conv.weight, norm.weight, norm.running_var, norm.eps).detach().float().contiguous()
 

@@ -17,9 +17,8 @@ class Profile:
     """The sizes of a run.
 
     side: pixels of a crop. width, form, first: the AlexNet, as in `course_lib.networks`. hidden: units of the head's
-    hidden layers. d: crops. steps, batch, learning_rate: of training without labels; a batch counts crops, and RotNet
-    turns each four times. label_steps, label_batch: of training with labels. train, test: labelled pictures that a
-    probe uses at most. numbers: features a layer that a probe sees. gpu: whether a GPU is needed.
+    hidden layers. d: crops. train, test: labelled pictures that a probe uses at most. numbers: features a layer that a
+    probe sees. gpu: whether a GPU is needed. How long and how fast a method is trained stands in the method's own file.
     """
 
     name: str
@@ -29,19 +28,17 @@ class Profile:
     first: float
     hidden: int
     d: int
-    steps: int
-    batch: int
-    learning_rate: float
-    label_steps: int
-    label_batch: int
     train: int
     test: int
     numbers: int
     gpu: bool
 
-    def trunk(self) -> AlexNet:
-        """A new network at this profile's size; its weights are drawn from torch's generator."""
-        return AlexNet(self.side, self.width, self.form, self.first)
+    def trunk(self, first: float = 0.0) -> AlexNet:
+        """A new network at this profile's size; its weights are drawn from torch's generator.
+
+        first: another factor on conv1's first filters than the profile's, which 0 stands for.
+        """
+        return AlexNet(self.side, self.width, self.form, first or self.first)
 
 
 PROFILES = {
@@ -53,11 +50,6 @@ PROFILES = {
         first=0.2,
         hidden=512,
         d=100_000,
-        steps=200,
-        batch=48,
-        learning_rate=0.01,
-        label_steps=200,
-        label_batch=96,
         train=3_000,
         test=3_000,
         numbers=1_000,
@@ -71,17 +63,11 @@ PROFILES = {
         first=1.0,
         hidden=1_024,
         d=1_281_167,
-        steps=2_500,
-        batch=512,
-        learning_rate=0.1,
-        label_steps=4_000,
-        label_batch=1_024,
         train=50_000,
         test=10_000,
         numbers=9_216,
         gpu=True,
     ),
-    # Crops: 50 epochs of batches of 192, four turns each. Labels: 90 epochs of batches of 256.
     "paper": Profile(
         "paper",
         side=224,
@@ -90,11 +76,6 @@ PROFILES = {
         first=1.0,
         hidden=4_096,
         d=1_281_167,
-        steps=333_600,
-        batch=192,
-        learning_rate=0.01,
-        label_steps=450_000,
-        label_batch=256,
         train=1_281_167,
         test=50_000,
         numbers=9_216,

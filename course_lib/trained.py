@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,25 +16,30 @@ from safetensors.torch import save
 from torch import nn
 
 import course_lib
+from course_lib import distributed
+from course_lib.checkpoints import Checkpoints
 from course_lib.datasets import CropDataset, LabelledImages
 from course_lib.errors import CourseError
 from course_lib.files import make_folder, sha256_of, write_file
 from course_lib.networks import AlexNet
-from course_lib.pretext import find_method
+from course_lib.pretext import Method, find_method
 from course_lib.profiles import Course
+from course_lib.recipes import Recipe
 from course_lib.training import History, fit
 
 # The modules whose code decides what a training gives.
-_STEPS = ("sources", "mips", "crops", "placing", "render", "datasets", "networks", "training")
-_CODE = tuple(f"course_lib.{module}" for module in _STEPS)
+_STEPS = ("sources", "mips", "crops", "placing", "render", "datasets", "networks", "clustering", "recipes", "training")
+_CODE = (*(f"course_lib.{module}" for module in _STEPS), "course_lib.pretext")
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A finished training: the method in evaluation mode, what happened on the way, and whether it was loaded."""
+    """A finished training: the method in evaluation mode, what happened on the way, the recipe that was followed, and
+    whether it was loaded."""
 
-    method: nn.Module
+    method: Method
     history: History
+    recipe: Recipe
     loaded: bool
 
     @property
@@ -49,38 +54,41 @@ def untrained(course: Course) -> AlexNet:
     return course.profile.trunk().to(course.device).eval()
 
 
-def pretrain(name: str, course: Course, data: CropDataset | LabelledImages, steps: int = 0) -> Trained:
+def pretrain(
+    name: str, course: Course, data: CropDataset | LabelledImages, steps: int = 0, compiled: bool = False
+) -> Trained:
     """Train a method (`rotnet`, `supervised`, ...) on `data`, or load the training if the same one was done before.
 
-    steps: 0 takes the profile's. "The same" is decided by a hash of everything that the outcome depends on: method,
-    sizes, seed, steps, the data's own pixels, and the code of the library: change a method, and it is trained anew. A
-    training that was interrupted is not kept. Raises CourseError for an unknown method.
+    steps: 0 takes the recipe's for the profile. compiled: as in `fit`. "The same" is decided by a hash of everything
+    that the outcome depends on: method, sizes, seed, steps, the data's own pixels, and the code of the library: change
+    a method, and it is trained anew. A training that was interrupted goes on where it was when it is asked for again.
+    Raises CourseError for an unknown method.
     """
-    recipe = _recipe(name, course, data, steps)
+    distributed.join()
     method_class = find_method(name)
-    path = runs_folder("trained") / f"{name}-{_hash(recipe)}.safetensors"
+    recipe = method_class.RECIPES[course.profile.name]
+    recipe = replace(recipe, steps=steps or recipe.steps)
+    facts = _facts(name, course, data, recipe)
+    file = f"{name}-{_hash(facts)}.safetensors"
+    path = runs_folder("trained") / file
     torch.manual_seed(course.seed)
     method = method_class.build(course.profile, data)
     if history := _load(path, method):
         print(f"{name}: loaded, as it was trained before with the same parameters ({len(history.loss)} steps)")
-        return Trained(method.to(course.device).eval(), history, loaded=True)
+        return Trained(method.to(course.device).eval(), history, recipe, loaded=True)
     method.to(course.device)
-    labelled = isinstance(data, LabelledImages)
-    history = fit(
-        method,
-        data.to(course.device) if labelled else data,
-        steps=recipe["steps"],
-        batch=recipe["batch"],
-        learning_rate=course.profile.learning_rate,
-        seed=course.seed,
-        title=name,
-    )
-    if history.stopped is None:
+    if isinstance(data, LabelledImages):
+        data = data.to(course.device)
+    checkpoints = Checkpoints(runs_folder("checkpoints") / file, _hash(facts))
+    history = fit(method, data, recipe, course.seed, name, checkpoints, compiled)
+    if history.stopped is None and not distributed.rank():
         try:
-            _save(path, method, history, recipe)
+            _save(path, method, history, facts)
         except CourseError as error:  # a full disk must not cost the training
             print(f"{error}. The network can be used here and now, but it is not kept.")
-    return Trained(method, history, loaded=False)
+        else:
+            checkpoints.clear()
+    return Trained(method, history, recipe, loaded=False)
 
 
 def runs_folder(*parts: str) -> Path:
@@ -91,18 +99,16 @@ def runs_folder(*parts: str) -> Path:
     return make_folder(Path(os.environ.get("COURSE_RUNS") or base / "runs", *parts))
 
 
-def _recipe(name: str, course: Course, data: CropDataset | LabelledImages, steps: int) -> dict[str, Any]:
-    labelled, profile = isinstance(data, LabelledImages), course.profile
+def _facts(name: str, course: Course, data: CropDataset | LabelledImages, recipe: Recipe) -> dict[str, Any]:
+    """Everything that the outcome of a training depends on."""
+    modules = (*_CODE, f"course_lib.pretext.{name}")
     return {
-        "code": {
-            module: sha256_of(Path(find_spec(module).origin)) for module in (*_CODE, f"course_lib.pretext.{name}")
-        },
+        "code": {module: sha256_of(Path(find_spec(module).origin)) for module in modules},
         "method": name,
-        "profile": asdict(profile),
+        "profile": asdict(course.profile),
         "seed": course.seed,
-        "steps": steps or (profile.label_steps if labelled else profile.steps),
-        "batch": profile.label_batch if labelled else profile.batch,
-        "data": _describe_labelled(data) if labelled else _describe_crops(data),
+        "recipe": asdict(recipe),
+        "data": _describe_labelled(data) if isinstance(data, LabelledImages) else _describe_crops(data),
     }
 
 
@@ -123,16 +129,16 @@ def _describe_labelled(data: LabelledImages) -> dict[str, Any]:
     return {"name": data.name, "pixels": hashlib.sha256(pixels).hexdigest()}
 
 
-def _hash(recipe: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:12]
+def _hash(facts: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _save(path: Path, method: nn.Module, history: History, recipe: dict[str, Any]) -> None:
+def _save(path: Path, method: nn.Module, history: History, facts: dict[str, Any]) -> None:
     tensors = {f"method.{key}": value.contiguous() for key, value in method.state_dict().items()}
     numbers = {"seconds": history.seconds, "precision": history.precision}
     for key in ("loss", "accuracy", "film", "film_steps"):
         tensors[f"history.{key}"] = getattr(history, key).contiguous()
-    write_file(path, save(tensors, {"recipe": json.dumps(recipe), "history": json.dumps(numbers)}))
+    write_file(path, save(tensors, {"facts": json.dumps(facts), "history": json.dumps(numbers)}))
 
 
 def _load(path: Path, method: nn.Module) -> History | None:

@@ -1,19 +1,28 @@
-"""The one training loop, for every method. Taught in notebook 02."""
+"""The one training loop, for every method, on one device or several. Taught in notebook 02."""
 
 from __future__ import annotations
 
+import contextlib
+import signal
+import threading
 import time
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
-from course_lib.machine import has_bfloat16, release_memory
+from course_lib import distributed
+from course_lib.arithmetic import Arithmetic, fastest
+from course_lib.checkpoints import Checkpoints, State
+from course_lib.errors import CourseError
+from course_lib.machine import release_memory
 from course_lib.networks import conv1_filters
+from course_lib.pretext import Batch, Method
 from course_lib.progress import Progress
+from course_lib.recipes import Recipe, make_optimiser, make_schedule
 
 FRAMES = 24
 """Pictures in the film of the first layer."""
@@ -38,67 +47,248 @@ class History:
 
 
 def fit(
-    method: nn.Module,
+    method: Method,
     data: Any,
-    steps: int,
-    batch: int,
-    learning_rate: float,
-    weight_decay: float = 5e-4,
+    recipe: Recipe,
     seed: int = 0,
     title: str = "training",
+    checkpoints: Checkpoints | None = None,
+    compiled: bool = False,
 ) -> History:
-    """Train `method` in place on `data` for `steps` batches of `batch` examples drawn at random.
+    """Train `method` in place on `data`, as `recipe` says. The device is the method's own.
 
-    SGD with Nesterov momentum 0.9 (as RotNet and AlexNet); the rate rises over the first fifth to `learning_rate` and
-    falls to nothing (one cycle, Smith and Topin 2018). Step i's examples depend on (seed, i) alone. The device is
-    the method's own. An interrupt (the stop button, or Ctrl-C) ends the loop early and leaves a network that can be
-    used. Raises ValueError for steps or batch below 1, and RuntimeError when the loss is no longer a number.
+    Step i's examples depend on (seed, i) alone. With `checkpoints` it goes on where an earlier call of the same
+    training ended, to the same weights, bit for bit, that an unbroken one would have reached. An interrupt (the stop
+    button, or Ctrl-C) ends the loop early and leaves a network that can be used. Where memory runs out, it is tried
+    once with half of the examples at a time. compiled: let torch.compile work on the networks first, which takes up
+    to a minute and pays in long trainings on a GPU.
+    Raises RuntimeError when the loss is no longer a number; the network is then back at its last good checkpoint.
     """
-    if steps < 1 or batch < 1:
-        raise ValueError(f"steps and batch must be at least 1, got {steps} and {batch}")
-    device = next(method.parameters()).device
-    precision = _prepare(method, device)
-    optimiser = torch.optim.SGD(
-        method.parameters(), learning_rate, momentum=0.9, nesterov=True, weight_decay=weight_decay
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, learning_rate, total_steps=max(steps, 6), pct_start=0.2)
-    history = History(precision=str(precision).removeprefix("torch."))
-    losses, accuracies = torch.full((2, steps), torch.nan, device=device).unbind()
-    frames, frame_steps = [], _film_steps(steps)
-    progress = Progress(title, steps, losses, accuracies)
+    training = Training(method, data, recipe, seed, compiled)
+    if checkpoints:
+        if checkpoints.load(training.restore):
+            training.say(f"{title}: going on from step {training.done} of {recipe.steps}")
+        else:
+            checkpoints.save(training.state())
+    progress = Progress(title, recipe, training.loss, training.accuracy, training.done, not distributed.rank())
     method.train()
-    done, start = 0, time.perf_counter()
-    try:
-        for step in range(steps):
-            if step in frame_steps:
-                frames.append(conv1_filters(method.trunk).cpu())
-            with _autocast(device, precision):
-                loss, accuracy = method.loss(data, draw(len(data), batch, seed, step).to(device))
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-            losses[step], accuracies[step] = loss.detach(), accuracy
-            done = step + 1
-            progress.update(done, method)
-    except KeyboardInterrupt:
-        history.stopped = done
-    history.seconds = time.perf_counter() - start
-    frames.append(conv1_filters(method.trunk).cpu())
-    history.film, history.film_steps = torch.stack(frames), torch.tensor(frame_steps[: len(frames) - 1] + [done])
-    history.loss, history.accuracy = losses[:done].cpu(), accuracies[:done].cpu()
+    stopped = False
+    with _stop_between_steps() as asked:
+        try:
+            while training.done < recipe.steps and not asked.is_set():
+                training.step()
+                if progress.update(training.done, method, data):
+                    training.check()
+                if checkpoints and time.monotonic() > checkpoints.due:
+                    training.check()
+                    checkpoints.save(training.state())
+            training.check()
+            if checkpoints:
+                checkpoints.save(training.state())
+        except KeyboardInterrupt:  # a second one, or from within: the step is lost, the checkpoint before it is not
+            stopped = True
+        except NoNumber as error:
+            training.give_up(error, checkpoints)
+    history = training.history(stopped or training.done < recipe.steps)
     method.eval()
     release_memory()
-    progress.close(done, method, history.seconds, interrupted=history.stopped is not None)
-    if not history.loss.isfinite().all():
-        first = int((~history.loss.isfinite()).nonzero()[0])
-        raise RuntimeError(f"the loss was no number at step {first}; lower the learning rate, now {learning_rate}")
+    progress.close(training.done, method, data, history.seconds, history.stopped is not None, checkpoints is not None)
     return history
 
 
-def draw(total: int, batch: int, seed: int, step: int) -> Tensor:
-    """The indices (batch,) of step `step`: with replacement, a pure function of (seed, step)."""
-    return torch.from_numpy(np.random.default_rng((seed, step)).integers(total, size=batch))
+class NoNumber(Exception):
+    """The loss was infinite or not a number at this step."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__(step)
+        self.step = step
+
+
+class Training:
+    """A training in the making: everything that a checkpoint has to hold, and the step from one state to the next."""
+
+    def __init__(self, method: Method, data: Any, recipe: Recipe, seed: int, compiled: bool) -> None:
+        distributed.join()
+        if recipe.batch % distributed.size():
+            given = f"{distributed.size()} processes cannot share batches of {recipe.batch}"
+            raise CourseError(f"{given} evenly; start a number that divides it")
+        self.method, self.data, self.recipe, self.seed = method, data, recipe, seed
+        self.device = next(method.parameters()).device
+        self.arithmetic = fastest(self.device, method.trunk)
+        self.arithmetic.prepare(method)
+        self.parameters = list(method.parameters())
+        self.optimiser = make_optimiser(self.parameters, recipe)
+        self.schedule = make_schedule(self.optimiser, recipe)
+        self.loss, self.accuracy = torch.full((2, recipe.steps), torch.nan, device=self.device).unbind()
+        self.frames: list[Tensor] = []
+        self.frame_steps: list[int] = []
+        self.done, self.seconds = 0, 0.0
+        self.parts = 1  # in which a batch is worked on; more where memory is short
+        self._wanted = _film_steps(recipe.steps)
+        self._loss = self._shared(compiled)
+
+    def step(self) -> None:
+        """One step of the optimiser."""
+        start = time.perf_counter()
+        if self.done in self._wanted:
+            self._keep_frame()
+        if self.done % self.recipe.round_steps == 0:
+            self._begin_round(self.done // self.recipe.round_steps)
+        index = self.method.draw(len(self.data), self.recipe.batch, self.seed, self.done)
+        batch = Batch(index.to(self.device), self.seed, self.done, self.done * self.recipe.batch)
+        loss, accuracy = self._backward(batch.part(*distributed.share(self.recipe.batch)))
+        self.optimiser.step()
+        self.schedule.step()
+        self.loss[self.done], self.accuracy[self.done] = loss, accuracy
+        self.done += 1
+        self.seconds += time.perf_counter() - start
+
+    def check(self) -> None:
+        """Raises NoNumber for the first loss that is none. It waits for the device, so that it is called rarely."""
+        bad = (~self.loss[: self.done].isfinite()).nonzero()
+        if len(bad):
+            raise NoNumber(int(bad[0]))
+
+    def state(self) -> State:
+        """Everything that the next step depends on, and what happened so far."""
+        tensors = {f"method.{key}": value for key, value in self.method.state_dict().items()}
+        for i, parameter in enumerate(self.parameters):
+            for key, value in self.optimiser.state.get(parameter, {}).items():
+                tensors[f"optimiser.{i}.{key}"] = value
+        tensors["series.loss"], tensors["series.accuracy"] = self.loss[: self.done], self.accuracy[: self.done]
+        if self.frames:
+            tensors["film"] = torch.stack(self.frames)
+        tensors["random.cpu"] = torch.get_rng_state()
+        if self.device.type == "cuda":
+            tensors["random.cuda"] = torch.cuda.get_rng_state(self.device)
+        words = {"done": self.done, "seconds": self.seconds, "parts": self.parts, "film_steps": self.frame_steps}
+        return State(tensors, words | {"arithmetic": asdict(self.arithmetic)})
+
+    def restore(self, state: State) -> None:
+        """Become the training that `state` was taken of. Raises ValueError where it does not fit, and changes nothing
+        then."""
+        weights, done = state.part("method"), state.words["done"]
+        own = self.method.state_dict()
+        if {k: v.shape for k, v in weights.items()} != {k: v.shape for k, v in own.items()}:
+            raise ValueError("its weights are those of another network")
+        if not 0 <= done <= self.recipe.steps or state.tensors["series.loss"].shape != (done,):
+            raise ValueError("its length is not that of this training")
+        self.method.load_state_dict(weights)
+        self.arithmetic = Arithmetic(**state.words["arithmetic"])  # as it began: another would end elsewhere
+        self.arithmetic.prepare(self.method)
+        self._restore_optimiser(state)
+        self.schedule = make_schedule(self.optimiser, self.recipe, done)
+        self.loss.fill_(torch.nan)[:done] = state.tensors["series.loss"].to(self.device)
+        self.accuracy.fill_(torch.nan)[:done] = state.tensors["series.accuracy"].to(self.device)
+        self.frames, self.frame_steps = list(state.tensors.get("film", ())), list(state.words["film_steps"])
+        self.done, self.seconds, self.parts = done, state.words["seconds"], state.words["parts"]
+        torch.set_rng_state(state.tensors["random.cpu"])
+        if self.device.type == "cuda" and "random.cuda" in state.tensors:
+            torch.cuda.set_rng_state(state.tensors["random.cuda"], self.device)
+
+    def give_up(self, error: NoNumber, checkpoints: Checkpoints | None) -> None:
+        """Go back to the last good checkpoint, and raise RuntimeError with the step and what to do."""
+        back = checkpoints.load(self.restore) if checkpoints else False
+        where = f"; the network is back at step {self.done}, its last checkpoint" if back else ""
+        self.method.eval()
+        rate = self.recipe.learning_rate
+        raise RuntimeError(
+            f"the loss was no number at step {error.step}; lower the learning rate, now {rate}{where}"
+        ) from None
+
+    def history(self, stopped: bool) -> History:
+        """What happened so far."""
+        self._keep_frame()
+        for series in (self.loss, self.accuracy):
+            distributed.all_sum(series).div_(distributed.size())
+        return History(
+            self.loss[: self.done].cpu(),
+            self.accuracy[: self.done].cpu(),
+            torch.stack(self.frames),
+            torch.tensor(self.frame_steps),
+            self.seconds,
+            self.arithmetic.precision,
+            self.done if stopped else None,
+        )
+
+    def say(self, sentence: str) -> None:
+        """Print a line, once however many processes there are."""
+        if not distributed.rank():
+            print(sentence)
+
+    def _shared(self, compiled: bool) -> nn.Module:
+        """The loss as a module; where several processes train, their gradients are averaged by its backward pass."""
+        if distributed.size() > 1:
+            distributed.sync_batchnorm(self.method)
+        if compiled:
+            for child in self.method.children():
+                child.compile()
+        loss = _Loss(self.method)
+        return DistributedDataParallel(loss, broadcast_buffers=False) if distributed.size() > 1 else loss
+
+    def _begin_round(self, number: int) -> None:
+        self.method.eval()
+        with self.arithmetic.autocast(self.device):
+            made_anew = self.method.begin_round(self.data, self.seed, number)
+        self.method.train()
+        for parameter in made_anew:
+            for value in self.optimiser.state.get(parameter, {}).values():
+                value.zero_()
+
+    def _backward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Gradients of a batch, and its loss and accuracy; once more in smaller parts where memory ran out."""
+        try:
+            return self._backward_in_parts(batch)
+        except (RuntimeError, MemoryError) as error:
+            short = isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or "can't allocate" in str(error)
+            if not short or distributed.size() > 1:
+                raise
+            if self.parts > 1:
+                size = len(batch.index) // self.parts
+                raise CourseError(f"memory ran out, even at {size} examples at a time; use a smaller profile") from None
+        self.parts = 2
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        size = len(batch.index) // 2
+        print(f"Memory ran out at step {self.done}: going on with {size} examples at a time, two times a step.")
+        return self._backward_in_parts(batch)
+
+    def _backward_in_parts(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        self.optimiser.zero_grad(set_to_none=True)
+        n, sums = len(batch.index), torch.zeros(2, device=self.device)
+        edges = [n * i // self.parts for i in range(self.parts + 1)]
+        for start, stop in zip(edges, edges[1:]):
+            with self.arithmetic.autocast(self.device):
+                loss, accuracy = self._loss(self.data, batch.part(start, stop))
+            weight = (stop - start) / n
+            (loss * weight).backward()
+            sums += torch.stack([loss.detach(), accuracy]) * weight
+        return sums[0], sums[1]
+
+    def _restore_optimiser(self, state: State) -> None:
+        self.optimiser.state.clear()
+        for name, value in state.part("optimiser").items():
+            i, key = name.split(".")
+            parameter = self.parameters[int(i)]
+            like = parameter if value.shape == parameter.shape else torch.empty_like(value, device=self.device)
+            kept = torch.empty_like(like, dtype=value.dtype).copy_(value)  # in memory as the step expects it
+            self.optimiser.state[parameter][key] = kept
+
+    def _keep_frame(self) -> None:
+        if self.done not in self.frame_steps:
+            self.frames.append(conv1_filters(self.method.trunk).cpu())
+            self.frame_steps.append(self.done)
+
+
+class _Loss(nn.Module):
+    """A method's loss as a forward pass, which is what several processes can share."""
+
+    def __init__(self, method: Method) -> None:
+        super().__init__()
+        self.method = method
+
+    def forward(self, data: Any, batch: Batch) -> tuple[Tensor, Tensor]:
+        return self.method.loss(data, batch)
 
 
 def _film_steps(steps: int) -> list[int]:
@@ -106,15 +296,21 @@ def _film_steps(steps: int) -> list[int]:
     return sorted({int(steps * (i / FRAMES) ** 2) for i in range(FRAMES)})
 
 
-def _autocast(device: torch.device, precision: torch.dtype) -> AbstractContextManager[None]:
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == torch.bfloat16)
+@contextlib.contextmanager
+def _stop_between_steps() -> Iterator[threading.Event]:
+    """Lets the first interrupt wait for the end of a step, where the weights are whole; the second does not wait."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    usual = signal.getsignal(signal.SIGINT)
 
+    def stop(*_: Any) -> None:
+        asked.set()
+        signal.signal(signal.SIGINT, usual)
 
-def _prepare(method: nn.Module, device: torch.device) -> torch.dtype:
-    """Set the memory format, and choose the precision: bfloat16 on a GPU, and on a CPU that multiplies it in hardware.
-
-    A property of the chip, not a race of two timings: the same seed has to give the same network.
-    """
-    torch.backends.cudnn.benchmark = True
-    method.to(memory_format=torch.channels_last)
-    return torch.bfloat16 if device.type == "cuda" or has_bfloat16() else torch.float32
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, usual)

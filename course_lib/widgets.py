@@ -107,8 +107,8 @@ def explore_crops(
     """
     scheme, chosen = scheme or CropScheme(), _Chosen(source.to("cpu"))
     sliders = _scheme_sliders(scheme)
-    sliders["side"] = _slider("side", side, widgets.SelectionSlider, options=SIDES)
-    sliders["seed"] = _slider("seed", seed, widgets.IntSlider, min=0, max=max(99, seed))
+    sliders["side"] = named_slider("side", side, widgets.SelectionSlider, options=SIDES)
+    sliders["seed"] = named_slider("seed", seed, widgets.IntSlider, min=0, max=max(99, seed))
 
     def draw() -> tuple[np.ndarray, str]:
         given = {name: slider.value for name, slider in sliders.items()}
@@ -168,16 +168,16 @@ def _scheme_sliders(scheme: CropScheme) -> dict[str, Any]:
     log = {"base": 10, "min": min(-4.0, math.floor(math.log10(scheme.beta))), "max": 0, "step": 0.1}
     laws = [(law.removesuffix("-uniform"), law) for law in AREA_LAWS]
     return {
-        "beta": _slider("beta", scheme, widgets.FloatLogSlider, **log, readout_format=".1e"),
-        "gamma": _slider("gamma", scheme, widgets.FloatSlider, min=min(0.2, scheme.gamma), max=1, step=0.05),
-        "alpha": _slider("alpha", scheme, widgets.FloatSlider, min=0, max=180, step=5, readout_format=".0f"),
-        "flip": _slider("flip", scheme, widgets.FloatSlider, min=0, max=1, step=0.1, readout_format=".1f"),
-        "jitter": _slider("jitter", scheme, widgets.FloatSlider, min=0, max=1, step=0.1, readout_format=".1f"),
-        "area_law": _slider("area_law", scheme, widgets.SelectionSlider, options=laws),
+        "beta": named_slider("beta", scheme, widgets.FloatLogSlider, **log, readout_format=".1e"),
+        "gamma": named_slider("gamma", scheme, widgets.FloatSlider, min=min(0.2, scheme.gamma), max=1, step=0.05),
+        "alpha": named_slider("alpha", scheme, widgets.FloatSlider, min=0, max=180, step=5, readout_format=".0f"),
+        "flip": named_slider("flip", scheme, widgets.FloatSlider, min=0, max=1, step=0.1, readout_format=".1f"),
+        "jitter": named_slider("jitter", scheme, widgets.FloatSlider, min=0, max=1, step=0.1, readout_format=".1f"),
+        "area_law": named_slider("area_law", scheme, widgets.SelectionSlider, options=laws),
     }
 
 
-def _slider(name: str, start: Any, kind: type, **options: Any) -> Any:
+def named_slider(name: str, start: Any, kind: type, **options: Any) -> Any:
     """A slider with its name before it; start: its value, or the scheme that has it."""
     value = getattr(start, name) if isinstance(start, CropScheme) else start
     words, look = name.replace("_", " "), {"layout": {"width": "275px"}, "style": {"description_width": "62px"}}

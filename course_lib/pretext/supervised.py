@@ -7,15 +7,24 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from course_lib.datasets import LabelledImages, to_float
 from course_lib.networks import AlexNet, head
+from course_lib.pretext import Batch, Method
 from course_lib.profiles import Profile
+from course_lib.recipes import Recipe
 
 
-class Supervised(nn.Module):
+class Supervised(Method):
     """A trunk, and a head that names the class."""
+
+    # At `paper` as AlexNet is usually trained on ImageNet: 90 passes over 1.28 million, batches of 256.
+    RECIPES = {
+        "quick": Recipe(steps=200, batch=96, learning_rate=0.01),
+        "standard": Recipe(steps=4_000, batch=1_024, learning_rate=0.1),
+        "paper": Recipe(steps=450_000, batch=256, learning_rate=0.01, schedule="three drops"),
+    }
 
     def __init__(self, trunk: AlexNet, classes: int, hidden: int = 4096) -> None:
         super().__init__()
@@ -31,24 +40,24 @@ class Supervised(nn.Module):
         """Logits of the classes: (n, classes) for images (n, 3, side, side) in [-1, 1]."""
         return self.head(self.trunk(images))
 
-    def loss(self, data: LabelledImages, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Cross-entropy of the labels, and the share told right, for the training pictures with these indices (n,)."""
-        labels = data.train_labels[index]
-        logits = self(augment(to_float(data.train_images[index])))
+    def loss(self, data: LabelledImages, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Cross-entropy of the labels, and the share told right, over the batch's training pictures."""
+        labels = data.train_labels[batch.index]
+        logits = self(augment(to_float(data.train_images[batch.index]), batch))
         return F.cross_entropy(logits, labels), (logits.argmax(1) == labels).float().mean()
 
 
-def augment(images: Tensor) -> Tensor:
-    """Mirror each picture (n, 3, side, side) half of the time, and shift the batch by up to an eighth of its side.
-
-    The shift is one for the whole batch, so that it is a view and not a gather; over the steps it is as good.
-    """
+def augment(images: Tensor, batch: Batch) -> Tensor:
+    """Mirror each picture (n, 3, side, side) half of the time, and shift each by up to an eighth of its side."""
     n, _, side, _ = images.shape
-    mirror = torch.rand(n, 1, 1, 1, device=images.device) < 0.5
-    images = torch.where(mirror, images.flip(3), images)
+    mirror, down, right = batch.uniform(3).unbind(1)
     pad = side // 8
-    top, left = torch.randint(0, 2 * pad + 1, (2,)).tolist()
-    return F.pad(images, (pad,) * 4, mode="reflect")[:, :, top : top + side, left : left + side]
+    padded = F.pad(images, (pad,) * 4, mode="reflect").permute(0, 2, 3, 1)
+    places = torch.arange(side, device=images.device)
+    rows = ((down + 1) * (pad + 0.5)).long()[:, None] + places
+    columns = torch.where(mirror[:, None] < 0, places, places.flip(0)) + ((right + 1) * (pad + 0.5)).long()[:, None]
+    every = torch.arange(n, device=images.device)[:, None, None]
+    return padded[every, rows[:, :, None], columns[:, None]].permute(0, 3, 1, 2)
 
 
 METHOD = Supervised

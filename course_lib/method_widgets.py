@@ -1,0 +1,65 @@
+"""Sliders over the pure functions of method_panels.py: what a trained method answers, groups and makes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ipywidgets as widgets
+import numpy as np
+import torch
+from torch import Tensor
+
+from course_lib.datasets import CropDataset
+from course_lib.method_panels import codes_of, groups_panel, turn_panel, walk_panel
+from course_lib.pretext import Batch
+from course_lib.pretext.bigan import BiGAN
+from course_lib.pretext.rotnet import RotNet
+from course_lib.widgets import Panel, named_slider
+
+_PAIRS = 9
+_BEGINS = ("random codes", "codes of crops")
+
+
+def explore_turns(method: RotNet, data: CropDataset) -> Panel:
+    """Turn a crop by any angle, and see how sure the network is of each quarter turn."""
+    number = named_slider("crop", 0, widgets.IntSlider, min=0, max=min(99, len(data) - 1))
+    angle = named_slider("angle", 0, widgets.IntSlider, min=-180, max=180, step=5)
+    return _panel([number, angle], lambda: turn_panel(method, data, number.value, angle.value))
+
+
+def explore_groups(images: Tensor, features: Tensor, k: int = 30) -> Panel:
+    """Group crops (n, 3, side, side) by their features (n, f), with sliders for k and for where k-means begins."""
+    groups = named_slider("k", k, widgets.IntSlider, min=2, max=min(200, len(images)))
+    seed = named_slider("seed", 0, widgets.IntSlider, min=0, max=99)
+    return _panel([groups, seed], lambda: groups_panel(images, features, groups.value, seed.value))
+
+
+def explore_codes(method: BiGAN, data: CropDataset, seed: int = 0) -> Panel:
+    """Walk from some codes to others: random ones, or those that the encoder gives to crops, which the generator then
+    makes again."""
+    share = named_slider("way", 0.0, widgets.FloatSlider, min=0, max=1, step=0.05)
+    deal = named_slider("seed", seed, widgets.IntSlider, min=0, max=max(99, seed))
+    kind = widgets.Dropdown(options=_BEGINS, description="between", layout={"width": "260px"})
+
+    def draw() -> tuple[np.ndarray, str]:
+        begin, end = some_codes(method, data, kind.value, deal.value)
+        return walk_panel(method, begin, end, share.value)
+
+    return _panel([kind, share, deal], draw)
+
+
+def some_codes(method: BiGAN, data: CropDataset, kind: str, seed: int) -> tuple[Tensor, Tensor]:
+    """Pairs of codes, two times (9, code): `random codes`, or `codes of crops`."""
+    index = torch.arange(2 * _PAIRS, device=data.source.device)
+    if kind == _BEGINS[0]:
+        codes = Batch(index, seed, 0, 0).uniform(method.code)
+    else:
+        codes = codes_of(method, data[(index + 2 * _PAIRS * seed) % len(data)])
+    return codes[:_PAIRS], codes[_PAIRS:]
+
+
+def _panel(controls: list[Any], draw: Any) -> Panel:
+    panel = Panel(draw, [widgets.HBox(controls, layout={"flex_flow": "row wrap"})])
+    for control in controls:
+        control.observe(panel.redraw, "value")
+    return panel

@@ -1,0 +1,78 @@
+"""Small trainings that several tests share, and that other processes can import."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from course_lib import checkpoints, distributed, training
+from course_lib.arithmetic import Arithmetic
+from course_lib.checkpoints import Checkpoints
+from course_lib.datasets import CropDataset
+from course_lib.networks import AlexNet
+from course_lib.pretext import Method
+from course_lib.pretext.bigan import BiGAN
+from course_lib.pretext.deepcluster import DeepCluster
+from course_lib.pretext.rotnet import RotNet
+from course_lib.recipes import Recipe
+from course_lib.sources import Source, generate
+from course_lib.training import History, fit
+
+STEPS = 12
+RECIPES = {
+    "rotnet": Recipe(STEPS, 8, 0.02),
+    "deepcluster": Recipe(STEPS, 16, 0.02, schedule="constant", rounds=3),
+    "bigan": Recipe(STEPS, 16, 1e-3, optimiser="adam", schedule="late decay"),
+}
+
+
+def crops(d: int = 200) -> CropDataset:
+    """Crops of dead leaves, 32 pixels each."""
+    return CropDataset(Source.from_images([generate("dead_leaves", 160, 120)], "leaves"), d=d, side=32)
+
+
+def method(name: str, seed: int = 0) -> Method:
+    """A method of the least size."""
+    torch.manual_seed(seed)
+    trunk = AlexNet(32, 0.1)
+    if name == "deepcluster":
+        return DeepCluster(trunk, groups=10, grouped=120, rounds=3, hidden=32)
+    return RotNet(trunk, 32) if name == "rotnet" else BiGAN(trunk, code=8, side=32, width=8)
+
+
+def plain_arithmetic() -> None:
+    """float32 for every training of this process, whatever the processor likes best."""
+    training.fastest = lambda *_: Arithmetic()
+
+
+def train(name: str, folder: Path | None = None, begun: Callable[[], object] = list) -> tuple[Method, History]:
+    """A training with a checkpoint after every step, or without any; `begun` is called when all is prepared."""
+    checkpoints.EVERY, checkpoints.PATIENCE = 0.0, 0
+    one, data = method(name), crops()
+    kept = Checkpoints(folder / f"{name}.safetensors", name) if folder else None
+    begun()
+    return one, fit(one, data, RECIPES[name], title=name, checkpoints=kept)
+
+
+def write(one: Method, history: History, path: Path) -> None:
+    """The weights and the losses, to be compared."""
+    tensors = {key: value.contiguous() for key, value in one.state_dict().items()}
+    save_file(tensors | {"loss": history.loss}, path)
+
+
+def main() -> None:
+    """As several processes, or as one, started with: NAME OUT."""
+    torch.set_num_threads(1)
+    plain_arithmetic()
+    for name in RECIPES:
+        one, history = train(name)
+        if not distributed.rank():
+            write(one, history, Path(sys.argv[1]) / f"{name}.safetensors")
+
+
+if __name__ == "__main__":
+    main()
