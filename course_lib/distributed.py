@@ -6,12 +6,12 @@ will do: `torchrun`, `accelerate launch`, or accelerate's `notebook_launcher`. E
 
 from __future__ import annotations
 
+import atexit
 import os
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
 
 
 def join() -> None:
@@ -20,6 +20,7 @@ def join() -> None:
         if torch.cuda.is_available():
             torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
         dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        atexit.register(dist.destroy_process_group)
 
 
 def size() -> int:
@@ -69,6 +70,18 @@ def from_first(content: bytes | None) -> bytes | None:
     return whole.cpu().numpy().tobytes()
 
 
+class _AllSum(torch.autograd.Function):
+    """The sum over all processes, whose gradient is summed over them too."""
+
+    @staticmethod
+    def forward(_: object, values: Tensor) -> Tensor:
+        return all_sum(values.clone())
+
+    @staticmethod
+    def backward(_: object, gradient: Tensor) -> Tensor:
+        return all_sum(gradient.clone())
+
+
 class SyncedBatchNorm(nn.modules.batchnorm._BatchNorm):
     """BatchNorm over the batches of all processes. PyTorch's own SyncBatchNorm does this on GPUs alone."""
 
@@ -82,23 +95,25 @@ class SyncedBatchNorm(nn.modules.batchnorm._BatchNorm):
         dims = [d for d in range(x.dim()) if d != 1]
         count = x.numel() / x.shape[1]
         own = torch.cat([x.float().sum(dims), x.float().square().sum(dims), x.new_tensor([count], dtype=torch.float32)])
-        total, squares, n = all_reduce(own).split([x.shape[1], x.shape[1], 1])
+        total, squares, n = _AllSum.apply(own).split([x.shape[1], x.shape[1], 1])
         mean, variance = total / n, squares / n - (total / n).square()
         with torch.no_grad():
             self.num_batches_tracked += 1
             self.running_mean.lerp_(mean.detach(), self.momentum)
             self.running_var.lerp_(variance.detach() * n / (n - 1), self.momentum)
         shape = [1, -1] + [1] * (x.dim() - 2)
-        gain = self.weight * (variance + self.eps).rsqrt()
-        return (x.float() * gain.view(shape) + (self.bias - mean * gain).view(shape)).to(x.dtype)
+        gain, offset = (variance + self.eps).rsqrt(), 0.0
+        if self.affine:
+            gain, offset = gain * self.weight, self.bias
+        return (x.float() * gain.view(shape) + (offset - mean * gain).view(shape)).to(x.dtype)
 
 
 def sync_batchnorm(module: nn.Module) -> None:
     """Let every BatchNorm inside see the batches of all processes, as if there were one: in place, weights kept."""
     for name, child in module.named_children():
         if isinstance(child, nn.modules.batchnorm._BatchNorm) and not isinstance(child, SyncedBatchNorm):
-            on_gpu = next(child.parameters()).device.type == "cuda"
-            synced = (nn.SyncBatchNorm if on_gpu else SyncedBatchNorm)(child.num_features, child.eps, child.momentum)
+            kind = nn.SyncBatchNorm if child.running_mean.device.type == "cuda" else SyncedBatchNorm
+            synced = kind(child.num_features, child.eps, child.momentum, child.affine)
             synced.__dict__.update({k: child.__dict__[k] for k in ("_parameters", "_buffers", "training")})
             setattr(module, name, synced)
         else:

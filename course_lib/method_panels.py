@@ -59,7 +59,9 @@ def _bars(shares: Sequence[float], right: int) -> np.ndarray:
     pen, font = ImageDraw.Draw(canvas), ImageFont.load_default(13)
     for i, (name, share) in enumerate(zip(TURN_NAMES, shares)):
         top = 16 + i * 52
-        pen.text((52, top + 10), f"{name} {'✓' if i == right else ''}", fill="black", font=font, anchor="ra")
+        pen.text((52, top + 2), name, fill="black", font=font, anchor="ra")
+        if i == right:  # a second mark beside the colour
+            pen.text((52, top + 18), "right", fill="black", font=font, anchor="ra")
         pen.rectangle((60, top, 60 + 110 * share, top + 32), fill=RIGHT if i == right else WRONG)
         pen.text((66 + 110 * share, top + 10), f"{share:.0%}", fill="black", font=font)
     return np.asarray(canvas)

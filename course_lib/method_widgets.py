@@ -22,7 +22,7 @@ _BEGINS = ("random codes", "codes of crops")
 
 def explore_turns(method: RotNet, data: CropDataset) -> Panel:
     """Turn a crop by any angle, and see how sure the network is of each quarter turn."""
-    number = named_slider("crop", 0, widgets.IntSlider, min=0, max=min(99, len(data) - 1))
+    number = named_slider("crop", min(2, len(data) - 1), widgets.IntSlider, min=0, max=min(99, len(data) - 1))
     angle = named_slider("angle", 0, widgets.IntSlider, min=-180, max=180, step=5)
     return _panel([number, angle], lambda: turn_panel(method, data, number.value, angle.value))
 

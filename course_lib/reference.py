@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Sequence
 from datetime import date
@@ -14,47 +15,59 @@ from torch import Tensor
 
 from course_lib.crops import CropScheme
 from course_lib.errors import CourseError
-from course_lib.figures import Picture, accuracy_by_layer, compare_filters
+from course_lib.figures import COLOURS, Picture, accuracy_by_layer, compare_filters
 from course_lib.files import make_folder, write_file
 from course_lib.machine import describe_machine
 from course_lib.notebooks import find_notebooks
 from course_lib.panels import crop_panel
+from course_lib.pretext import method_names
 from course_lib.results import assets_folder
 from course_lib.runs import run_notebooks
 from course_lib.sources import load_source
 
 PROBES = "06"
-"""The notebook that is run once more for every further labelled set."""
+"""The notebook that is run once more for every labelled set, with all methods."""
+
+SHOWN = ("rotnet", "supervised")
+"""Whose first layers are pictured: at `quick` the others' are not trained for long enough to be seen to change."""
 
 
 def make_reference(profile: str, seeds: Sequence[int], data: Sequence[str], folder: Path) -> Path:
     """Run the course once a seed below `folder`, and write assets/reference/PROFILE.json, the filters and the figures.
 
-    data: labelled sets; the first goes through all notebooks, the others through the one with the probes. Runs that
-    are in `folder` already are kept, so that an interrupted reference goes on where it was. Raises CourseError when
-    a notebook fails.
+    data: labelled sets; the first goes through all notebooks, and then each goes through the one with the probes, with
+    all methods, whose networks the first run has trained. Runs that are in `folder` already are kept, so that an
+    interrupted reference goes on where it was. Raises CourseError when a notebook fails.
     """
     folder, commit = make_folder(folder), _commit()  # before the pictures are written, which makes the tree dirty
     first, *others = find_notebooks()
     runs = [_run(folder / f"seed-{seed}", others, profile, seed, data[0]) for seed in seeds]
-    for name in data[1:]:
-        label = _without_path(name).replace(":", "-")
-        runs += [_run(folder / f"seed-{seed}-{label}", find_notebooks([PROBES]), profile, seed, name) for seed in seeds]
-    _write_pictures(profile, runs, folder / f"seed-{seeds[0]}" / "trained")
-    _write(profile, seeds, data, runs, commit)
+    probed = [_probe(folder, profile, seed, name) for name in data for seed in seeds]
+    _write_pictures(profile, probed, folder / f"seed-{seeds[0]}" / "trained")
+    _write(profile, seeds, data, runs, probed, commit)
     # The first notebook shows the reference, so it can run only now that there is one.
     runs += [_run(folder / f"seed-{seed}-start", [first], profile, seed, data[0]) for seed in seeds]
-    return _write(profile, seeds, data, runs, commit)
+    return _write(profile, seeds, data, runs, probed, commit)
 
 
-def _run(folder: Path, paths: Sequence[Path], profile: str, seed: int, data: str) -> dict[str, Any]:
-    """The results of one run, from an earlier one where it was finished."""
+def _probe(folder: Path, profile: str, seed: int, data: str) -> dict[str, Any]:
+    """The results of the probes of all methods' networks on one labelled set."""
+    methods = ", ".join(name for name in COLOURS if name in method_names() and name != "supervised")
+    here = make_folder(folder / f"seed-{seed}-{_without_path(data).replace(':', '-')}")
+    shutil.copytree(folder / f"seed-{seed}" / "trained", here / "trained", dirs_exist_ok=True)
+    return _run(here, find_notebooks([PROBES]), profile, seed, data, {"METHODS": methods})
+
+
+def _run(
+    folder: Path, paths: Sequence[Path], profile: str, seed: int, data: str, more: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """The results of one run, from an earlier one where it was finished. more: parameters of the probes' notebook."""
     done = folder / "results.json"
     if not done.exists() or len(json.loads(done.read_text())["notebooks"]) < len(paths):
         values = {path: {"PROFILE": profile, "SEED": seed} for path in paths}
         for path in values:
             if path.stem.startswith(PROBES):
-                values[path]["DATA"] = data
+                values[path] |= {"DATA": data} | (more or {})
         results = run_notebooks(values, profile, make_folder(folder))
         if failed := [f"{result.name}: {result.error}" for result in results if result.error]:
             done.unlink()
@@ -63,7 +76,12 @@ def _run(folder: Path, paths: Sequence[Path], profile: str, seed: int, data: str
 
 
 def _write(
-    profile: str, seeds: Sequence[int], data: Sequence[str], runs: Sequence[dict[str, Any]], commit: str
+    profile: str,
+    seeds: Sequence[int],
+    data: Sequence[str],
+    runs: Sequence[dict[str, Any]],
+    probed: Sequence[dict[str, Any]],
+    commit: str,
 ) -> Path:
     names = sorted({notebook["name"] for run in runs for notebook in run["notebooks"]})
     costs = {name: [n for run in runs for n in run["notebooks"] if n["name"] == name][: len(seeds)] for name in names}
@@ -79,7 +97,7 @@ def _write(
             {"name": name, "seconds": [c["seconds"] for c in cost], "peak_mb": [c["peak_mb"] for c in cost]}
             for name, cost in costs.items()
         ],
-        "probes": [row for run in runs for row in run["probes"]],
+        "probes": [row for run in probed for row in run["probes"]],
         "measures": _distinct(row for run in runs for row in run["measures"]),
     }
     path = make_folder(assets_folder() / "reference") / f"{profile}.json"
@@ -102,12 +120,13 @@ def _commit() -> str:
     return asked.stdout.strip() or "unknown"
 
 
-def _write_pictures(profile: str, runs: Sequence[dict[str, Any]], trained: Path) -> None:
+def _write_pictures(profile: str, probed: Sequence[dict[str, Any]], trained: Path) -> None:
     filters = _filters(trained)
     write_file(make_folder(assets_folder() / "reference") / f"{profile}-filters.safetensors", save(filters))
     figures = make_folder(assets_folder() / "figures")
-    labelled = runs[0]["probes"][0]["data"]
-    rows = [row for run in runs for row in run["probes"] if row["data"] == labelled]
+    labelled = probed[0]["probes"][0]["data"]
+    rows = [row for run in probed for row in run["probes"] if row["data"] == labelled]
+    rows = [row for row in rows if row["method"] in COLOURS]  # and not the controls, which have one layer
     for name, picture in {
         "crops": Picture(crop_panel(load_source("china"), CropScheme(), 64), "One photograph, and crops of it"),
         "filters": compare_filters(filters, "First-layer filters: untrained, from one photograph, from labels"),
@@ -117,7 +136,7 @@ def _write_pictures(profile: str, runs: Sequence[dict[str, Any]], trained: Path)
 
 
 def _filters(trained: Path) -> dict[str, Tensor]:
-    """The first layers' filters (n, 3, k, k) of the networks in a folder of trainings, by method."""
-    films = {path.stem.partition("-")[0]: load_file(path)["history.film"] for path in trained.glob("*.safetensors")}
-    random = {"random": films["rotnet"][0]}
-    return {name: film.contiguous() for name, film in (random | {k: films[k][-1] for k in sorted(films)}).items()}
+    """The first layers' filters (n, 3, k, k) of some networks in a folder of trainings, by method."""
+    films = {name: load_file(next(trained.glob(f"{name}-*.safetensors")))["history.film"] for name in SHOWN}
+    random = {"random": films[SHOWN[0]][0]}
+    return {name: film.contiguous() for name, film in (random | {k: films[k][-1] for k in SHOWN}).items()}

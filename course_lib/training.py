@@ -6,6 +6,7 @@ import contextlib
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -224,7 +225,11 @@ class Training:
             for child in self.method.children():
                 child.compile()
         loss = _Loss(self.method)
-        return DistributedDataParallel(loss, broadcast_buffers=False) if distributed.size() > 1 else loss
+        if distributed.size() == 1:
+            return loss
+        with warnings.catch_warnings():  # newer versions of torch have another name for it
+            warnings.simplefilter("ignore", FutureWarning)
+            return DistributedDataParallel(loss, broadcast_buffers=False)  # all processes have the same ones
 
     def _begin_round(self, number: int) -> None:
         self.method.eval()

@@ -13,6 +13,7 @@ from course_lib.crops import bounding_box, colour_map, crop_size, flip_map
 from course_lib.errors import CourseError
 from course_lib.exercises import attempted, check, diagnose, find_exercises
 from course_lib.exercises.compare import difference
+from course_lib.pretext.bigan import found_again, game
 
 EXERCISES = find_exercises()
 
@@ -75,6 +76,26 @@ WRONG: list[tuple[str, Callable[..., Any], str]] = [
     ),
     ("02.turns", lambda x: torch.cat([x, x.flip(3), x.flip(2), x.flip(2, 3)]), "mirror image"),
     ("02.turns", lambda x: x, "has the shape"),
+    ("03.nearest", lambda x, c: torch.cdist(x, c).argmin(0), "nearest row of every centre"),
+    ("03.nearest", lambda x, c: torch.cdist(x, c).min(1).values, "holds distances"),
+    ("03.nearest", lambda x, c: torch.cdist(x, c).argmax(1), "farthest"),
+    ("03.nearest", lambda x, c: (x @ c.T).argmax(1), "Its square is missing"),
+    ("03.nearest", lambda x, c: torch.cdist(x, c)[:, :8].argmin(1), "rows have another centre"),
+    ("03.balanced", lambda y: torch.full((len(y),), 1 / len(y)), "the largest group is then drawn most"),
+    ("03.balanced", lambda y: 1 / torch.bincount(y)[y], "your chances add up to 3"),
+    ("03.balanced", lambda y: 1 / (5 * torch.bincount(y)[y]), "count the empty groups"),
+    ("03.balanced", lambda y: torch.bincount(y)[y] / torch.bincount(y)[y].sum(), "should be less likely"),
+    ("03.balanced", lambda y: 1 / torch.bincount(y), "has the shape"),
+    ("04.game", lambda r, m: game(r, m)[::-1], "wrong order"),
+    ("04.game", lambda r, m: (game(r, m)[0], -game(r, m)[0]), "sign turned"),
+    ("04.game", lambda r, m: [loss / 2 for loss in game(r, m)], "Half of what is expected"),
+    ("04.game", lambda r, m: (game(r, m)[0], game(r, m)[0]), "the other way round"),
+    ("04.game", lambda r, m: game(r, m)[0], "Two losses are expected"),
+    ("04.game", lambda r, m: (r, m), "should be one number"),
+    ("04.found", lambda x, y: found_again(y, x), "each made picture among the crops"),
+    ("04.found", lambda x, y: found_again(x, y) * len(x), "how many were found"),
+    ("04.found", lambda x, y: 1 - found_again(x, y), "not found"),
+    ("04.found", lambda x, y: x, "One number is expected"),
     ("05.fold", lambda w, g, v: w * (g / v)[:, None, None, None], "divide by the variance"),
     ("05.fold", lambda w, g, v: w * (g * v.sqrt())[:, None, None, None], "multiply by the standard deviation"),
     ("05.fold", lambda w, g, v: w / v.sqrt()[:, None, None, None], "gain is missing"),

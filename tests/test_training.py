@@ -186,9 +186,9 @@ def test_a_damaged_training_is_left_aside(
 
 
 def test_an_interrupted_training_is_not_kept(crops: CropDataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(RotNet, "views", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-    assert pretrain("rotnet", COURSE, crops).history.stopped == 0
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(RotNet, "views", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert pretrain("rotnet", COURSE, crops).history.stopped == 0
     assert not pretrain("rotnet", COURSE, crops).loaded
 
 

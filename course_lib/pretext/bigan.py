@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from course_lib import distributed
 from course_lib.datasets import CropDataset
 from course_lib.networks import AlexNet
 from course_lib.pretext import Batch, Method, Shown
@@ -145,7 +146,8 @@ class BiGAN(Method):
         made, code = self.generator(z), self.encode(seen)
         judged = self._judge((real, code.detach()), (made.detach(), z))
         accuracy = ((judged[0] > 0).float().mean() + (judged[1] < 0).float().mean()) / 2
-        learns = (accuracy < RESTS_ABOVE).float()
+        everywhere = distributed.all_sum(accuracy.clone()) / distributed.size()
+        learns = (everywhere < RESTS_ABOVE).float()
         with _held_still(self.discriminator):
             fooled = self._judge((real, code), (made, z))
         self.spread.copy_(_differ(made) / _differ(real))

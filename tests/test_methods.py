@@ -1,0 +1,396 @@
+"""What is particular to DeepCluster and BiGAN, and what all methods share: recipes, noise, memory, arithmetic."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tiny
+import torch
+from safetensors.torch import load_file
+from scipy.stats import chisquare, kstest
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from course_lib import arithmetic
+from course_lib.arithmetic import CHOICES, Arithmetic, fastest
+from course_lib.datasets import CropDataset
+from course_lib.distributed import SyncedBatchNorm, sync_batchnorm
+from course_lib.errors import CourseError
+from course_lib.networks import AlexNet, Sobel, conv1_filters
+from course_lib.pretext import Batch, Method
+from course_lib.pretext.bigan import BiGAN, Discriminator, Generator, found_again, game
+from course_lib.pretext.deepcluster import DeepCluster, balanced
+from course_lib.recipes import SCHEDULES, Recipe, make_optimiser, make_schedule
+from course_lib.training import Training, fit
+
+SIZES = {"rotnet": 8, "deepcluster": 16, "bigan": 16}
+
+
+@pytest.fixture(scope="module")
+def crops() -> CropDataset:
+    return tiny.crops()
+
+
+def batch(n: int = 16, first: int = 0) -> Batch:
+    return Batch(torch.arange(n), 0, 0, first)
+
+
+# Recipes
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_a_schedule_is_a_share_of_the_rate_and_needs_no_history(name: str) -> None:
+    recipe = Recipe(50, 1, 0.1, schedule=name)
+    rates = []
+    optimiser = make_optimiser([nn.Parameter(torch.zeros(2))], recipe)
+    schedule = make_schedule(optimiser, recipe)
+    for done in range(50):
+        rates.append(optimiser.param_groups[0]["lr"])
+        late = make_optimiser([nn.Parameter(torch.zeros(2))], recipe)
+        make_schedule(late, recipe, done)
+        assert late.param_groups[0]["lr"] == rates[-1], f"at step {done}"
+        optimiser.step()
+        schedule.step()
+    assert max(rates) <= 0.1 + 1e-12 and min(rates) >= 0
+    ends = {
+        "one cycle": (0.004, 0.00015),
+        "constant": (0.1, 0.1),
+        "three drops": (0.1, 1e-4),
+        "late decay": (0.1, 0.0012),
+    }
+    assert rates[0] == pytest.approx(ends[name][0]) and rates[-1] == pytest.approx(ends[name][1], rel=0.5)
+
+
+@pytest.mark.parametrize("wrong", [{"schedule": "random"}, {"optimiser": "lion"}, {"rounds": 0}])
+def test_a_recipe_that_cannot_be_is_refused(wrong: dict) -> None:
+    with pytest.raises(ValueError, match="must be"):
+        Recipe(5, 5, 0.1, **wrong)
+
+
+def test_noise_belongs_to_the_example_and_not_to_the_batch() -> None:
+    whole = batch(1000).uniform(7)
+    assert torch.equal(torch.cat([batch(1000).part(0, 300).uniform(7), batch(1000).part(300, 1000).uniform(7)]), whole)
+    assert not torch.equal(batch(1000)._replace(seed=1).uniform(7), whole)
+    assert whole.abs().max() < 1 and kstest(whole.flatten().numpy(), "uniform", (-1, 2)).pvalue > 0.01
+    assert abs(float(torch.corrcoef(whole.T)[0, 1])) < 0.1
+
+
+# DeepCluster
+
+
+def test_draws_are_even_over_the_groups_that_have_any() -> None:
+    one = tiny.method("deepcluster")
+    labels = torch.cat([torch.full((n,), i) for i, n in enumerate((60, 30, 0, 15, 10, 4, 1, 0, 0, 0))])
+    one.set_labels(labels)
+    drawn = labels[torch.cat([one.draw(200, 100, 0, step) for step in range(60)])]
+    counts = torch.bincount(drawn, minlength=10)
+    assert set(counts.nonzero().flatten().tolist()) == {0, 1, 3, 4, 5, 6}
+    assert chisquare(counts[counts > 0].numpy()).pvalue > 0.01
+    assert torch.equal(one.draw(200, 100, 0, 3), one.draw(200, 100, 0, 3))
+    assert float(balanced(labels).sum()) == pytest.approx(1)
+
+
+def test_a_round_groups_anew_and_makes_the_last_layer_anew(crops: CropDataset) -> None:
+    training = Training(tiny.method("deepcluster"), crops, tiny.RECIPES["deepcluster"], 0, False)
+    method, top = training.method, training.method.head[-1]
+    for _ in range(4):
+        training.step()
+    before, weight = method.labels.clone(), top.weight.clone()
+    momentum = training.optimiser.state[top.weight]["momentum_buffer"]
+    assert momentum.abs().max() > 0 and method.agreement.isnan().all()
+    training._begin_round(1)
+    assert not torch.equal(method.labels, before) and not torch.equal(top.weight, weight)
+    assert momentum.abs().max() == 0 and top.bias.abs().max() == 0 and top.weight.detach().std() < 0.02
+    other = training.optimiser.state[training.parameters[0]]["momentum_buffer"]
+    assert other.abs().max() > 0, "only the last layer forgets its momentum"
+    assert 0 < float(method.agreement[1]) <= 1 and int(method.filled[1]) == len(method.labels.unique())
+
+
+def test_what_is_grouped_is_the_hidden_layer_before_its_relu(crops: CropDataset) -> None:
+    one = tiny.method("deepcluster").eval()
+    features = one.features(crops[:8])
+    assert features.min() < 0 and torch.allclose(one.head[-1](features.relu()), one(crops[:8]), atol=1e-5)
+
+
+def test_fewer_crops_than_groups() -> None:
+    few = tiny.crops(20)
+    one = DeepCluster(AlexNet(32, 0.1), 20, 20, 1, 32)
+    assert fit(one, few, Recipe(2, 4, 0.01)).loss.isfinite().all()
+
+
+def test_edges_instead_of_colours(crops: CropDataset) -> None:
+    trunk = AlexNet(32, 0.1, edges=True)
+    assert conv1_filters(trunk).shape[1] == 2 and trunk(crops[:2]).shape == (2, trunk.out_features)
+    ramp = torch.arange(8.0).expand(1, 3, 8, 8) * 0.1
+    assert torch.allclose(Sobel()(ramp)[0, :, 1:-1, 1:-1], torch.tensor([0.1, 0])[:, None, None].expand(2, 6, 6))
+
+
+# BiGAN
+
+
+@pytest.mark.parametrize("side", [32, 64, 128])
+def test_generator_and_discriminator_fit_each_other(side: int) -> None:
+    z = torch.randn(3, 10)
+    pictures = Generator(10, side, 8)(z)
+    assert pictures.shape == (3, 3, side, side) and pictures.abs().max() <= 1
+    assert Discriminator(10, side, 8)(pictures, z).shape == (3,)
+
+
+def test_another_side_is_refused_and_the_encoder_may_see_more() -> None:
+    with pytest.raises(ValueError, match="32, 64 or 128 pixels, got 48"):
+        Generator(10, 48, 8)
+    large = CropDataset(tiny.crops().source, d=20, side=128)
+    method = BiGAN(AlexNet(128, 0.1), code=8, side=64, width=8)
+    loss, _ = method.loss(large, batch(6))
+    assert loss.isfinite() and method.shown(large).images.shape == (36, 3, 64, 64)
+
+
+def test_one_loss_gives_each_part_its_own_gradient(crops: CropDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("course_lib.pretext.bigan.RESTS_ABOVE", 2.0)
+    method = tiny.method("bigan").eval()  # fixed statistics, so that two passes are the same
+    method.loss(crops, batch())[0].backward()
+    given = {name: p.grad.clone() for name, p in method.named_parameters()}
+    images, z = crops[torch.arange(16)], batch().uniform(method.code)
+    real, made = method.discriminator(images, method.encode(images)), method.discriminator(method.generator(z), z)
+    for part, loss in zip(("discriminator", ""), game(real, made, 0.9)[:1] + game(real, made)[1:]):
+        names = [n for n, _ in method.named_parameters() if n.startswith("discriminator") == bool(part)]
+        wanted = torch.autograd.grad(loss, [method.get_parameter(n) for n in names], retain_graph=True)
+        for name, gradient in zip(names, wanted):
+            assert torch.allclose(given[name], gradient, atol=1e-5), name
+
+
+def test_the_discriminator_rests_while_it_is_far_ahead(crops: CropDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    for above, rests in ((-1.0, True), (2.0, False)):
+        monkeypatch.setattr("course_lib.pretext.bigan.RESTS_ABOVE", above)
+        method = tiny.method("bigan")
+        method.loss(crops, batch())[0].backward()
+        size = sum(float(p.grad.abs().sum()) for p in method.discriminator.parameters())
+        assert (size == 0) == rests
+        assert all(p.requires_grad for p in method.discriminator.parameters())
+
+
+def test_certainty_is_smoothed_on_one_side() -> None:
+    """With labels of 0.9 the best answer to real pairs is a logit of log 9, and not an ever larger one."""
+    grid = torch.linspace(-10, 10, 401)
+    best = min(grid, key=lambda x: float(game(x[None], torch.tensor([-9.0]), 0.9)[0]))
+    assert float(best) == pytest.approx(math.log(9), abs=0.05)
+
+
+class Copies(nn.Module):
+    """A generator that makes what it was given."""
+
+    def __init__(self, images: Tensor) -> None:
+        super().__init__()
+        self.images = nn.Parameter(images)
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.images[: len(z)]
+
+
+def test_a_collapse_is_seen(crops: CropDataset) -> None:
+    method = tiny.method("bigan")
+    assert not method.collapsed, "nothing is known yet"
+    for images, collapsed in ((crops[100:116], False), (crops[[5] * 16], True)):
+        method.generator = Copies(images)
+        method.loss(crops, batch())
+        assert method.collapsed == collapsed
+
+
+def test_codes_keep_the_spread_of_z(crops: CropDataset) -> None:
+    """The guard against an encoder that gives every picture the same code."""
+    method = tiny.method("bigan")
+    codes = method.encode(crops[:100])
+    assert torch.allclose(codes.std(0), torch.full((8,), 3**-0.5), rtol=0.05)
+
+
+def test_found_again() -> None:
+    images = torch.rand(10, 3, 4, 4)
+    assert found_again(images, images) == 1 and found_again(images, images.flip(0)) == 0
+
+
+# The loop
+
+
+@pytest.mark.parametrize("name", tiny.RECIPES)
+def test_a_step_asks_nothing_of_the_device(name: str, crops: CropDataset) -> None:
+    """Every answer that the host waits for would hold a GPU up. The CPU's own draws may be read."""
+
+    class Reads(TorchDispatchMode):
+        count = 0
+
+        def __torch_dispatch__(self, function, types, given=(), others=None):  # noqa: ANN001, ANN204
+            Reads.count += "_local_scalar_dense" in str(function) or "nonzero" in str(function)
+            return function(*given, **(others or {}))
+
+    training = Training(tiny.method(name), crops, tiny.RECIPES[name], 0, False)
+    training.step()  # the first of a round may
+    with Reads():
+        training.step()
+    assert Reads.count == 0
+    with Reads():
+        torch.zeros(1).item()
+    assert Reads.count == 1, "the counter counts"
+
+
+class Linear(Method):
+    """A method without BatchNorm, so that a batch is the sum of its parts; short of memory above some size."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.trunk, self.most, self.sizes = AlexNet(32, 0.1), most, []
+        self.trunk.requires_grad_(False)
+        self.layer = nn.Linear(3 * 32 * 32, 1)
+
+    def loss(self, data: CropDataset, batch: Batch) -> tuple[Tensor, Tensor]:
+        self.sizes.append(len(batch.index))
+        if len(batch.index) > self.most:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        answer = self.layer(data[batch.index].flatten(1)) - batch.uniform(1)
+        return answer.square().mean(), answer.detach().mean()
+
+
+def test_where_memory_runs_out_it_goes_on_in_halves(crops: CropDataset, capsys: pytest.CaptureFixture[str]) -> None:
+    weights = {}
+    for most in (15, 100):
+        torch.manual_seed(0)
+        method = Linear(most)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("course_lib.training.fastest", lambda *_: Arithmetic())
+            history = fit(method, crops, Recipe(3, 15, 0.01))
+        weights[most] = method.layer.weight.detach(), history.loss
+        if most == 15:
+            continue
+    torch.manual_seed(0)
+    method = Linear(8)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("course_lib.training.fastest", lambda *_: Arithmetic())
+        history = fit(method, crops, Recipe(3, 15, 0.01))
+    assert method.sizes == [15, 7, 8, 7, 8, 7, 8]
+    said = capsys.readouterr().out
+    assert "Memory ran out at step 0: going on with 7 examples at a time, two times a step." in said
+    assert torch.allclose(method.layer.weight, weights[15][0], atol=1e-6)
+    assert torch.allclose(history.loss, weights[15][1], atol=1e-5)
+
+
+def test_where_halves_are_too_much_it_says_what_to_do(crops: CropDataset) -> None:
+    with pytest.raises(torch.cuda.OutOfMemoryError), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("course_lib.training.fastest", lambda *_: Arithmetic())
+        fit(Linear(4), crops, Recipe(3, 16, 0.01))
+
+
+# Arithmetic
+
+
+@pytest.fixture
+def trials(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Trials that take no time and find bfloat16 in channels_last twice as fast."""
+    arithmetic._fastest.cache_clear()
+    done: list[int] = []
+    seconds = dict(zip(CHOICES, (1.0, 0.95, 0.6, 0.5)))
+    monkeypatch.setattr("course_lib.arithmetic.trial", lambda *_: done.append(1) or seconds)
+    return done
+
+
+def test_the_fastest_arithmetic_is_tried_once_and_remembered(trials: list[int], tmp_path: Path) -> None:
+    for _ in range(3):
+        assert fastest(torch.device("cpu"), AlexNet(32, 0.1)) == CHOICES[3]
+        arithmetic._fastest.cache_clear()
+    assert len(trials) == 1
+    fastest(torch.device("cpu"), AlexNet(32, 0.5))
+    assert len(trials) == 2, "another size is another question"
+    (tmp_path / "cache/arithmetic.json").write_text("{ damaged")
+    arithmetic._fastest.cache_clear()
+    assert fastest(torch.device("cpu"), AlexNet(32, 0.1)) == CHOICES[3] and len(trials) == 3
+    assert json.loads((tmp_path / "cache/arithmetic.json").read_text())
+
+
+def test_a_small_gain_is_not_worth_its_rounding(trials: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("course_lib.arithmetic.trial", lambda *_: dict(zip(CHOICES, (1.0, 0.95, 0.98, 0.92))))
+    assert fastest(torch.device("cpu"), AlexNet(32, 0.1)) == Arithmetic()
+
+
+def test_without_a_cache_it_is_tried_again(trials: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> Path:
+        raise CourseError("no")
+
+    monkeypatch.setattr("course_lib.arithmetic.cache_folder", refuse)
+    assert fastest(torch.device("cpu"), AlexNet(32, 0.1)) == CHOICES[3]
+
+
+def test_a_trial_times_every_choice_and_draws_no_random_number() -> None:
+    before = torch.get_rng_state()
+    seconds = arithmetic.trial(torch.device("cpu"), 32, (32, 26))
+    assert set(seconds) == set(CHOICES) and all(0 < s < 60 for s in seconds.values())
+    assert torch.equal(torch.get_rng_state(), before)
+    arithmetic._fastest.cache_clear()
+
+
+# Several processes
+
+
+def test_two_processes_train_as_one(tmp_path: Path) -> None:
+    """Each method, DeepCluster's k-means included: the same losses and weights but for the order of sums."""
+    script, environment = Path(__file__).with_name("tiny.py"), os.environ | {"OMP_NUM_THREADS": "1"}
+    for name, start in {
+        "one": [sys.executable],
+        "two": [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"],
+    }.items():
+        (tmp_path / name).mkdir()
+        command = [*start, str(script), str(tmp_path / name)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment)
+        assert done.returncode == 0, done.stderr[-3000:]
+    for name in tiny.RECIPES:
+        one, two = (load_file(tmp_path / folder / f"{name}.safetensors") for folder in ("one", "two"))
+        assert torch.allclose(one["loss"], two["loss"], atol=2e-3), (name, one["loss"], two["loss"])
+        assert torch.allclose(one["loss"][:4], two["loss"][:4], atol=1e-4), (name, one["loss"], two["loss"])
+        if name == "deepcluster":
+            assert torch.equal(one["labels"], two["labels"])
+
+
+def test_batches_that_cannot_be_shared_are_refused(crops: CropDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("course_lib.distributed.size", lambda: 3)
+    with pytest.raises(CourseError, match="3 processes cannot share batches of 8 evenly"):
+        Training(tiny.method("rotnet"), crops, tiny.RECIPES["rotnet"], 0, False)
+
+
+@pytest.mark.parametrize("shape", [(12, 5), (6, 5, 4, 3)])
+def test_batchnorm_over_all_processes_is_batchnorm(
+    shape: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With one process in the group, it must be the usual one: values, gradients and what it remembers."""
+    import torch.distributed as dist
+
+    dist.init_process_group("gloo", init_method=f"file://{tmp_path / 'meet'}", rank=0, world_size=1)
+    try:
+        usual = nn.Sequential(nn.BatchNorm1d(5) if len(shape) == 2 else nn.BatchNorm2d(5))
+        nn.init.uniform_(usual[0].weight)
+        synced = nn.Sequential(type(usual[0])(5))
+        synced.load_state_dict(usual.state_dict())
+        sync_batchnorm(synced)
+        assert isinstance(synced[0], SyncedBatchNorm)
+        grads = []
+        for network in (usual, synced):
+            x = torch.randn(shape, generator=torch.Generator().manual_seed(0)).requires_grad_()
+            network(x).pow(3).sum().backward()
+            grads.append((x.grad, network[0].weight.grad, network[0].running_mean, network[0].running_var))
+        for a, b in zip(*grads):
+            assert torch.allclose(a, b, atol=2e-4)
+        assert torch.allclose(usual.eval()(x), synced.eval()(x), atol=1e-5)
+    finally:
+        dist.destroy_process_group()
+
+
+def test_recipes_of_all_methods_are_there_for_every_profile() -> None:
+    from course_lib.pretext import find_method, method_names
+    from course_lib.profiles import PROFILES
+
+    for name in method_names():
+        assert set(find_method(name).RECIPES) == set(PROFILES)
+        assert all(dataclasses.asdict(recipe) for recipe in find_method(name).RECIPES.values())
