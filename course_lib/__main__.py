@@ -55,6 +55,32 @@ def run(profile: str, only: str, given: tuple[tuple[str, str], ...], out: Path |
     sys.exit(any(result.status != "ok" for result in results))
 
 
+@main.command("train")
+@click.argument("method")
+@click.option("--profile", default="quick", show_default=True, help=f"One of {', '.join(PROFILES)}.")
+@click.option("--source", default="china", show_default=True, help="A photograph's name, or a path.")
+@click.option("--n", default=1, show_default=True, help="How many pictures of a folder.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--steps", default=0, help="By default the recipe's.")
+@click.option("--compile", "compiled", is_flag=True, help="Let torch.compile work on the networks first.")
+def train_method(method: str, profile: str, source: str, n: int, seed: int, steps: int, compiled: bool) -> None:
+    """Train METHOD as a notebook would, which then loads the network.
+
+    On several GPUs: torchrun --nproc_per_node=8 -m course_lib train METHOD, or accelerate launch in its place.
+    """
+    from course_lib import distributed
+    from course_lib.datasets import CropDataset
+    from course_lib.profiles import start
+    from course_lib.sources import load_source
+    from course_lib.trained import pretrain
+
+    distributed.join()
+    course = start(profile, seed)
+    images = load_source(_from_here("SOURCE", source), n, seed).to(course.device)
+    crops = CropDataset(images, d=course.profile.d, side=course.profile.side, seed=seed)
+    pretrain(method, course, crops, steps, compiled)
+
+
 @main.command()
 @click.option("--profile", default="quick", show_default=True, help=f"One of {', '.join(PROFILES)}.")
 @click.option("--seeds", default="0,1,2,3,4", show_default=True, metavar="0,1,2", help="One run for each.")
@@ -137,17 +163,33 @@ def widgets(json_path: Path | None) -> None:
     _finish_bench(["widgets"], None, json_path)
 
 
+@bench.command()
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the rows here too.")
+def train(json_path: Path | None) -> None:
+    """Images a second of a training, and what DeepCluster's grouping costs."""
+    _finish_bench(["train"], None, json_path)
+
+
+@bench.command()
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the rows here too.")
+def kmeans(json_path: Path | None) -> None:
+    """k-means, and how good its clusters are."""
+    _finish_bench(["kmeans"], None, json_path)
+
+
 @bench.command("all")
 @_bench_options
 def bench_all(sides: str | None, json_path: Path | None) -> None:
     """Everything that there is to time, in some minutes."""
-    _finish_bench(["crops", "widgets"], sides, json_path)
+    _finish_bench(["crops", "widgets", "train", "kmeans"], sides, json_path)
 
 
 def _finish_bench(names: list[str], sides: str | None, json_path: Path | None) -> None:
     import json
 
     from course_lib.bench.crops import bench_crops
+    from course_lib.bench.kmeans import bench_kmeans
+    from course_lib.bench.training import bench_training
     from course_lib.bench.widgets import bench_widgets
     from course_lib.files import make_folder, write_file
     from course_lib.machine import this_device
@@ -158,7 +200,12 @@ def _finish_bench(names: list[str], sides: str | None, json_path: Path | None) -
         raise CourseError(f"--sides takes whole numbers above 0, as in 32,64; got {sides!r}")
     if json_path:
         make_folder(json_path.parent)
-    work = {"crops": lambda: bench_crops(device, [int(side) for side in sides.split(",")]), "widgets": bench_widgets}
+    work = {
+        "crops": lambda: bench_crops(device, [int(side) for side in sides.split(",")]),
+        "widgets": bench_widgets,
+        "train": lambda: bench_training(device),
+        "kmeans": lambda: bench_kmeans(device),
+    }
     reports = []
     for name in names:
         reports.append(work[name]())

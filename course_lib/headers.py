@@ -14,7 +14,7 @@ from typing import Any
 
 import nbformat
 
-from course_lib.bench import rate_in_words
+from course_lib.bench import quality_in_words, rate_in_words
 from course_lib.errors import CourseError
 from course_lib.files import write_file
 from course_lib.notebooks import find_notebooks
@@ -59,11 +59,11 @@ def _bench_table() -> list[str]:
         return []
     report = json.loads(path.read_text(encoding="utf-8"))
     lines = [f"Measured on {report['machine']['device']}, torch {report['machine']['torch']}:", ""]
-    lines += ["| who | side | rate | to ours | from exact sampling |", "|---|---|---|---|---|"]
+    lines += ["| who | what | rate | to ours | quality |", "|---|---|---|---|---|"]
     for row in report["rows"]:
-        quality = f"{row['quality']:.0f} dB" if row["quality"] else ""
-        cells = f"{row['who']} | {row['side']} px | {rate_in_words(row)} | {row['ratio_to_ours']:.2g}"
-        lines.append(f"| {cells} | {quality} |")
+        side = "k-means" if row["unit"] == "runs/s" else f"{row['side']} px"
+        cells = f"{row['who']} | {side} | {rate_in_words(row)} | {row['ratio_to_ours']:.2g}"
+        lines.append(f"| {cells} | {quality_in_words(row)} |")
     return lines
 
 

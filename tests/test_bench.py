@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from course_lib import bench
 from course_lib.__main__ import main
-from course_lib.bench import Peer, compare, peers
+from course_lib.bench import Peer, compare, kmeans, peers
 from course_lib.bench.crops import grid_sample, own_peers
 from course_lib.bench.widgets import bench_widgets
 from course_lib.crops import CropScheme
@@ -124,6 +124,37 @@ def test_a_peers_map_is_understood(name: str) -> None:
     except ImportError as error:
         pytest.skip(f"a peer that only the bench needs: {error}")
     assert quality > 35
+
+
+def test_the_training_bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its form; and what was measured on CPUs to hold with a wide margin, on one thread where load slows all alike."""
+    monkeypatch.setattr(bench, "TURNS", 2)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        done = CliRunner().invoke(main, ["bench", "train", "--json", str(tmp_path / "train.json")])
+    finally:
+        torch.set_num_threads(threads)
+    assert done.exit_code == 0, done.output
+    written = json.loads((tmp_path / "train.json").read_text())
+    *rows, grouping = written["rows"]
+    assert written["skipped"] == [] and all(set(row) == ROW and row["unit"] == "images/s" for row in rows)
+    ratio = {row["who"].partition(",")[0] + row["who"].partition(",")[2]: row["ratio_to_ours"] for row in rows}
+    assert ratio["ours one cached batch"] < 1.3, "making the crops takes more than a quarter of a step"
+    assert ratio["plain loop DataLoader with 2 workers"] < 1 / 1.5
+    assert grouping["unit"] == "% of its time" and 0 < grouping["rate"] < 100
+
+
+def test_the_k_means_bench(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(kmeans.SIZES, "cpu", (3000, 32, 40))
+    report = kmeans.bench_kmeans(CPU)
+    rows = {row["who"]: row for row in report.rows}
+    assert {"ours", "scikit-learn"} <= set(rows) and all(set(row) == ROW for row in report.rows)
+    assert rows["ours"]["quality"] == 0 and abs(rows["scikit-learn"]["quality"]) < 0.2
+    assert "+0.00 %" in report.text() and {s["who"] for s in report.skipped} <= {
+        *("faiss", "flash-kmeans", "fast-pytorch-kmeans"),
+        *("fast-pytorch-kmeans, its quality", "faiss, its quality"),
+    }
 
 
 def test_the_widgets_bench(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -247,3 +247,18 @@ def test_the_profile_that_ran_is_the_one_recorded(tmp_path: Path, monkeypatch: p
 def test_seeds_that_are_no_numbers_are_refused() -> None:
     done = invoke("reference", "--seeds", "0,a")
     assert done.exit_code == 2 and "--seeds takes whole numbers, as in 0,1,2; got '0,a'" in done.output
+
+
+def test_a_network_trained_on_the_command_line_is_what_a_notebook_loads(capsys: pytest.CaptureFixture[str]) -> None:
+    from course_lib.datasets import CropDataset
+    from course_lib.profiles import start
+    from course_lib.sources import load_source
+    from course_lib.trained import pretrain
+
+    done = CliRunner().invoke(main, ["train", "rotnet", "--source", "flower", "--steps", "2"])
+    assert done.exit_code == 0 and "rotnet: 2 of 2 steps" in done.output, done.output
+    course = start("quick")
+    crops = CropDataset(load_source("flower"), d=course.profile.d, side=course.profile.side, seed=0)
+    assert pretrain("rotnet", course, crops, 2).loaded
+    wrong = CliRunner().invoke(main, ["train", "rotnett"])
+    assert wrong.exit_code == 2 and "there is no method called 'rotnett'" in wrong.output

@@ -68,7 +68,7 @@ class Report:
         lines = [", ".join(f"{key} {value}" for key, value in self.machine.items()), ""]
         lines.append(f"{'who':34} {'side':>4} {'rate':>16} {'to ours':>8} {'quality':>8} {'of fill':>8}  what")
         for row in self.rows:
-            quality = f"{row['quality']:.1f} dB" if row["quality"] else ""
+            quality = quality_in_words(row, 1)
             share = f"{row['share_of_fill']:.0%}" if "share_of_fill" in row else ""
             cells = f"{row['who']:34} {row['side']:>4} {rate_in_words(row):>16} {row['ratio_to_ours']:8.3g}"
             lines.append(f"{cells} {quality:>8} {share:>8}  {row['what']}")
@@ -76,29 +76,52 @@ class Report:
 
 
 def rate_in_words(row: dict[str, Any]) -> str:
-    """The rate of a row with its unit, to a decimal place where it is below a hundred."""
-    return f"{row['rate']:,.{0 if row['rate'] >= 100 else 1}f} {row['unit']}"
+    """The rate of a row with its unit, to a decimal place where it is below a hundred, and to three below one."""
+    return f"{row['rate']:,.{0 if row['rate'] >= 100 else 1 if row['rate'] >= 1 else 3}f} {row['unit']}"
 
 
-def compare(peers: Sequence[Peer], device: torch.device, side: int, fill: float = 0.0) -> Report:
+def quality_in_words(row: dict[str, Any], digits: int = 0) -> str:
+    """How good the result is: of crops in dB, of k-means the objective in percent above ours; empty where unknown."""
+    if row["quality"] is None:
+        return ""
+    return f"{row['quality']:+.2f} %" if row["unit"] == "runs/s" else f"{row['quality']:.{digits}f} dB"
+
+
+def compare(
+    peers: Sequence[Peer],
+    device: torch.device,
+    side: int,
+    fill: float = 0.0,
+    unit: str = "crops/s",
+    turns: int = 0,
+    calls: int = 0,
+    warm_up: int = WARM_UP,
+) -> Report:
     """Time the peers in turns; the first is ours, to which the ratios are taken.
 
-    fill: the bandwidth in bytes a second that filling memory reaches, or 0.
+    fill: the bandwidth in bytes a second that filling memory reaches, or 0. unit: of the rates. turns, calls, warm_up:
+    others than usual, where a call takes seconds.
     """
     report = Report(describe_machine())
     calls = list(_prepare(peers, report))
     seconds: dict[str, list[float]] = {peer.who: [] for peer, _ in calls}
-    for _ in tqdm(range(TURNS), desc=f"{side} px", leave=False, disable=None):
+    for _ in tqdm(range(turns or TURNS), desc=f"{side} px", leave=False, disable=None):
         for peer, call in calls:
-            for _ in range(WARM_UP):
+            for _ in range(warm_up):
                 call()
-            seconds[peer.who] += [timed(call, device) for _ in range(CALLS)]
+            seconds[peer.who] += [timed(call, device) for _ in range(calls or CALLS)]
     ours = 0.0
     for peer, _ in calls:
         rate = peer.count / statistics.median(seconds[peer.who])
         ours = ours or rate
         quality = _quality(peer, report)
-        row = {"who": peer.who, "what": peer.what, "side": side, "rate": round(rate, 1), "unit": "crops/s"}
+        row = {
+            "who": peer.who,
+            "what": peer.what,
+            "side": side,
+            "rate": round(rate, 1 if rate >= 1 else 4),
+            "unit": unit,
+        }
         row |= {"ratio_to_ours": rate / ours, "quality": quality}
         if fill and peer.bytes_written:
             row["share_of_fill"] = rate / peer.count * peer.bytes_written / fill
@@ -133,7 +156,7 @@ def _prepare(peers: Sequence[Peer], report: Report) -> Iterator[tuple[Peer, Call
 
 def _quality(peer: Peer, report: Report) -> float | None:
     try:
-        return round(peer.quality(), 1) if peer.quality else None
+        return round(peer.quality(), 2) if peer.quality else None
     except Exception as error:  # what was timed is not thrown away because it cannot be judged
         report.skip(f"{peer.who}, its quality", error)
         return None

@@ -58,7 +58,7 @@ def library_peers(source: Source, side: int) -> list[Peer]:
             f"torchvision on PIL, {cores} workers",
             "the same on PIL images, in DataLoader workers, one a core",
             _SLOW * cores,
-            lambda: _dataloader(source, side, large, cores),
+            lambda: pil_loader(source, side, _SLOW * cores, cores),
             lambda: _judge_torchvision(source, Image.fromarray(photograph(source)), side, large),
         )
     )
@@ -188,11 +188,14 @@ class _PilCrops(torch.utils.data.IterableDataset):
             yield T.pil_to_tensor(self.transform(self.image))
 
 
-def _dataloader(source: Source, side: int, large: int, workers: int) -> Callable[[], Tensor]:
-    """One call takes one batch of every worker, so that the workers, and not what they had ready, set the pace."""
+def pil_loader(source: Source, side: int, count: int, workers: int) -> Callable[[], Tensor]:
+    """A call gives `count` crops made by torchvision on PIL images, an equal part from each of the workers.
+
+    One batch of every worker a call, so that the workers, and not what they had ready, set the pace.
+    """
     context = "fork" if os.name == "posix" and source.device.type == "cpu" else "spawn"
-    images, pace = _PilCrops(source.to("cpu"), side, large), {"num_workers": workers, "prefetch_factor": 1}
-    loader = torch.utils.data.DataLoader(images, _SLOW, multiprocessing_context=context, **pace)
+    images, pace = _PilCrops(source.to("cpu"), side, side * 3 // 2), {"num_workers": workers, "prefetch_factor": 1}
+    loader = torch.utils.data.DataLoader(images, count // workers, multiprocessing_context=context, **pace)
     batches = iter(loader)
     return lambda: torch.cat([next(batches) for _ in range(workers)]).to(source.device).float().div_(127.5).sub_(1)
 

@@ -1,0 +1,155 @@
+"""Steps of a training beside their peers: the course's loop, the bare network, and the usual practice."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from course_lib.arithmetic import Arithmetic, fastest
+from course_lib.bench import Peer, Report, compare, timed
+from course_lib.bench.peers import SCHEME, pil_loader
+from course_lib.datasets import CropDataset
+from course_lib.machine import cpu_cores, describe_machine
+from course_lib.pretext import Method
+from course_lib.pretext.deepcluster import DeepCluster
+from course_lib.pretext.rotnet import TURNS, RotNet, four_turns
+from course_lib.profiles import PROFILES, Profile
+from course_lib.recipes import Recipe
+from course_lib.sources import load_source
+from course_lib.training import Training
+
+CROPS = {"cpu": 48, "cuda": 256}
+"""A step's crops, each in four turns."""
+
+_STEPS = 100_000  # of the recipes, more than are ever run
+_WORKERS = 16  # at most, of the DataLoader
+
+
+def bench_training(device: torch.device) -> Report:
+    """RotNet's step in images a second, at 32 px on a CPU and 128 px on a GPU; and what DeepCluster's grouping costs."""
+    on_gpu = device.type == "cuda"
+    profile = replace(PROFILES["standard"], side=128) if on_gpu else PROFILES["quick"]
+    data = CropDataset(load_source("china").to(device), SCHEME, d=100_000, side=profile.side)
+    report = Report(describe_machine())
+    report.extend(compare(training_peers(profile, data, device), device, profile.side, unit="images/s"))
+    report.rows.append(grouping_row(PROFILES["standard" if on_gpu else "quick"], device))
+    return report
+
+
+def training_peers(profile: Profile, data: CropDataset, device: torch.device) -> list[Peer]:
+    """The same network, task, optimiser and batch in every peer; what differs is said."""
+    count = CROPS[device.type]
+    workers = min(_WORKERS, max(2, cpu_cores()))
+
+    def peer(who: str, what: str, make: Callable[[], Callable[[], Any]]) -> Peer:
+        return Peer(who, what, TURNS * count, make)
+
+    def ours(kind: type[RotNet] = RotNet, compiled: bool = False) -> Callable[[], Any]:
+        return _training(kind, profile, data, count, device, compiled).step
+
+    def bare(compiled: bool = False) -> Callable[[], Any]:
+        return _bare(profile, data, count, device, compiled)
+
+    peers = [
+        peer("ours", "fit's own step, crops made on the fly", ours),
+        peer("ours, one cached batch", "the same, with the pictures of one batch kept", lambda: ours(_Cached)),
+        peer("bare network", "a loop of nothing but the network, on a constant batch", bare),
+        peer(
+            f"plain loop, DataLoader with {workers} workers",
+            "float32, channels first, crops by torchvision on PIL",
+            lambda: _usual(profile, data, count, device, workers),
+        ),
+        peer(
+            "plain loop, one cached batch",
+            "the same without its loader",
+            lambda: _usual(profile, data, count, device, 0),
+        ),
+    ]
+    if device.type == "cuda":
+        peers.insert(1, peer("ours, compiled", "by torch.compile", lambda: ours(compiled=True)))
+        peers.insert(4, peer("bare network, compiled", "by torch.compile", lambda: bare(compiled=True)))
+    return peers
+
+
+def grouping_row(profile: Profile, device: torch.device) -> dict[str, Any]:
+    """The share of DeepCluster's time that the feature pass, the whitening and k-means take, as a row."""
+    recipe = DeepCluster.RECIPES[profile.name]
+    data = CropDataset(load_source("china").to(device), d=100_000, side=profile.side)
+    torch.manual_seed(0)
+    training = Training(DeepCluster.build(profile, data).to(device), data, recipe, 0, False)
+    training.method.train()
+    training.step()  # groups for the first time, and warms up
+    step = statistics.median(timed(training.step, device) for _ in range(8))
+    grouping = statistics.median(timed(lambda: training._begin_round(1), device) for _ in range(3))
+    share = grouping / (grouping + recipe.round_steps * step)
+    what = f"feature pass, whitening and k-means once in {recipe.round_steps} steps of {recipe.batch} crops"
+    row = {"who": "DeepCluster's grouping", "what": what, "side": profile.side, "rate": round(100 * share, 1)}
+    return row | {"unit": "% of its time", "ratio_to_ours": 1.0, "quality": None}
+
+
+class _Cached(RotNet):
+    """RotNet that renders one batch and keeps it: how fast it would be if crops cost nothing."""
+
+    def views(self, data: CropDataset, index: Tensor) -> tuple[Tensor, Tensor]:
+        """The same pictures whatever the index."""
+        if not hasattr(self, "kept"):
+            self.kept = super().views(data, index)
+        return self.kept
+
+
+def _training(
+    kind: type[RotNet], profile: Profile, data: CropDataset, count: int, device: torch.device, compiled: bool
+) -> Training:
+    method: Method = kind.build(profile, data).to(device)
+    training = Training(method, data, Recipe(_STEPS, count, 0.01), 0, compiled)
+    method.train()
+    return training
+
+
+def _bare(profile: Profile, data: CropDataset, count: int, device: torch.device, compiled: bool) -> Callable[[], None]:
+    """The network alone, in the fastest arithmetic, by hand."""
+    network = RotNet.build(profile, data).to(device)
+    arithmetic = fastest(device, network.trunk)
+    arithmetic.prepare(network)
+    images, turns = network.views(data, torch.arange(count, device=device))
+    called = torch.compile(network) if compiled else network
+    return _loop(network, called, lambda: (images, turns), arithmetic, device)
+
+
+def _usual(profile: Profile, data: CropDataset, count: int, device: torch.device, workers: int) -> Callable[[], None]:
+    """Plain float32 with channels first; workers: 0 keeps one batch instead of loading."""
+    network = RotNet.build(profile, data).to(device)
+    turns = torch.arange(TURNS, device=device).repeat_interleave(count)
+    if not workers:
+        images = four_turns(data[torch.arange(count, device=device)].contiguous())
+        return _loop(network, network, lambda: (images, turns), Arithmetic(), device)
+    load = pil_loader(data.source, profile.side, count, workers)
+    return _loop(network, network, lambda: (four_turns(load()), turns), Arithmetic(), device)
+
+
+def _loop(
+    network: nn.Module,
+    called: nn.Module,
+    batch: Callable[[], tuple[Tensor, Tensor]],
+    arithmetic: Arithmetic,
+    device: torch.device,
+) -> Callable[[], None]:
+    optimiser = torch.optim.SGD(
+        network.parameters(), 0.01, 0.9, weight_decay=5e-4, nesterov=True, fused=arithmetic != Arithmetic()
+    )
+
+    def step() -> None:
+        images, turns = batch()
+        with arithmetic.autocast(device):
+            loss = F.cross_entropy(called(images), turns)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+
+    return step

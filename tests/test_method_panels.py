@@ -1,0 +1,117 @@
+"""The panels over trained methods: what they show at all corners of their sliders, and that sliders move them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tiny
+import torch
+
+from course_lib.clustering import whiten
+from course_lib.datasets import CropDataset
+from course_lib.figures import bar_chart, training_picture
+from course_lib.method_panels import groups_panel, tilted, turn_panel, walk_panel
+from course_lib.method_widgets import explore_codes, explore_groups, explore_turns, some_codes
+from course_lib.pretext.bigan import BiGAN
+from course_lib.pretext.rotnet import RotNet, four_turns
+from course_lib.widgets import Panel
+
+
+@pytest.fixture(scope="module")
+def crops() -> CropDataset:
+    return tiny.crops()
+
+
+@pytest.fixture(scope="module")
+def rotnet() -> RotNet:
+    return tiny.method("rotnet").eval()
+
+
+@pytest.fixture(scope="module")
+def bigan() -> BiGAN:
+    return tiny.method("bigan").eval()
+
+
+@pytest.mark.parametrize("k", range(4))
+def test_a_crop_turned_by_whole_quarters_is_rotnets(k: int, crops: CropDataset) -> None:
+    turned = crops.render(tilted(crops.crops[:3], 90.0 * k))
+    assert (turned - four_turns(crops[:3])[3 * k : 3 * k + 3]).abs().max() < 1e-3
+
+
+@pytest.mark.parametrize("angle", [-170, -45, 10, 45, 130])
+def test_a_tilted_crop_stays_inside_where_it_was(angle: int, crops: CropDataset) -> None:
+    outer, inner = crops.crops[:50], tilted(crops.crops[:50], angle)
+    places = torch.linalg.solve(outer.affine[:, :, :2], (inner.corners - outer.affine[:, None, :, 2]).mT)
+    assert places.abs().max() <= 0.5 + 1e-4
+
+
+def test_the_panel_of_turns(rotnet: RotNet, crops: CropDataset) -> None:
+    shapes = set()
+    for angle in (-180, -50, 0, 95, 180):
+        pixels, words = turn_panel(rotnet, crops, 3, angle)
+        shapes.add(pixels.shape)
+        assert pixels.dtype == np.uint8 and f"Turned by {angle} degrees: the network says " in words
+    assert len(shapes) == 1
+
+
+def test_the_panel_of_groups_shows_members_of_one_group_in_a_row(crops: CropDataset) -> None:
+    """Two kinds of pictures, black and white ones: no row may hold both."""
+    images = torch.cat([torch.full((30, 3, 32, 32), -1.0), torch.full((50, 3, 32, 32), 0.6)])
+    features = whiten(images.flatten(1)[:, :8] + 0.01 * torch.randn(80, 8), 1)
+    pixels, words = groups_panel(images, features, 2)
+    rows = pixels[: 2 * 68].reshape(2, 68, -1, 3)[:, 10, 10::68].max(-1)
+    assert rows[0].tolist() == [204] * 12 and rows[1].tolist() == [0] * 12, "the larger group comes first"
+    assert "the 2 largest with 50 to 30 crops each" in words
+    shapes = {groups_panel(crops[:60], whiten(torch.randn(60, 20)), k)[0].shape for k in (2, 7, 60, 200)}
+    assert len(shapes) == 1
+
+
+def test_a_walk_begins_and_ends_at_its_codes(bigan: BiGAN, crops: CropDataset) -> None:
+    begin, end = some_codes(bigan, crops, "random codes", 0)
+    first, last = (walk_panel(bigan, begin, end, share)[0] for share in (0.0, 1.0))
+    assert np.array_equal(first[:64, :64], last[:64, :64]), "the upper row stays"
+    assert np.array_equal(first[68:132, :64], first[:64, :64]) and np.array_equal(last[68:132, :64], last[:64, -68:-4])
+    assert not torch.equal(*some_codes(bigan, crops, "codes of crops", 0))
+
+
+def slide(panel: Panel) -> None:
+    """Every control to its ends: each must change the picture or the words, and complain of nothing."""
+    for control in panel.box.children[0].children:
+        ends = control.options if hasattr(control, "options") else (control.max, control.min)
+        seen = set()
+        for value in ends:
+            control.value = value
+            assert "<b>" not in panel.words.value, panel.words.value
+            seen.add((panel.image.value, panel.words.value))
+        assert len(seen) == len(ends), f"{control.description} moves nothing"
+
+
+def test_every_slider_moves_its_picture(rotnet: RotNet, bigan: BiGAN, crops: CropDataset) -> None:
+    turns = explore_turns(rotnet, crops)
+    turns.box.children[0].children[1].value = 45
+    slide(turns)
+    slide(explore_groups(crops[:80], whiten(torch.randn(80, 20)), 10))
+    codes = explore_codes(bigan, crops)
+    codes.box.children[0].children[1].value = 0.5
+    slide(codes)
+
+
+@pytest.mark.parametrize("name", ["rotnet", "deepcluster", "bigan"])
+def test_the_live_picture_shows_what_a_method_does(name: str, crops: CropDataset) -> None:
+    method = tiny.method(name).eval()
+    if name == "deepcluster":
+        assert method.shown(crops) is None, "before the first round there are no groups"
+        method.set_labels(torch.arange(120) % 3)
+    with torch.no_grad():
+        shown = method.shown(crops)
+    assert len(shown.images) == shown.columns * len(shown.rows)
+    numbers = torch.rand(5)
+    picture = training_picture(name, numbers, numbers, 10, torch.randn(8, 3, 5, 5), shown, "9 crops a second")
+    assert shown.rows[0] in picture.caption and "9 crops a second" in picture.caption
+    assert picture.png().startswith(b"\x89PNG")
+
+
+def test_bars_say_their_numbers() -> None:
+    picture = bar_chart({"a": 0.5, "b": 1.0}, "Shares", 0.25, "guessing")
+    assert picture.caption == "Shares: a 0.50, b 1.00; the line is guessing, 0.25"
+    assert picture.png().startswith(b"\x89PNG")
