@@ -7,6 +7,7 @@ within 40 dB of averaging the photograph over every output pixel (tests/test_ren
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -17,6 +18,7 @@ TEXELS_A_BOX = 2.5
 _BOX_OF_A_PIXEL = 0.9  # the best box for an output pixel, in its width; the bilinear read itself blurs by the rest
 _LEAST_BOX = 0.6  # source pixels; so that one level finer is never chosen where the photograph would alias
 
+_PIXELS_AT_ONCE = 1 << 18  # of images that are averaged together, in numbers of eight bytes
 _FEWEST_TEXELS = 8  # on the short side of the coarsest level
 _MOST_TEXELS = 2**31 - 1  # places are counted in 32 bits, for speed
 
@@ -38,12 +40,24 @@ def build_atlas(images: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     if total > _MOST_TEXELS:
         raise ValueError(f"{len(images)} images need {total:,} texels, over {_MOST_TEXELS:,}; use fewer or smaller")
     texels = torch.full((total, 4), 255, dtype=torch.uint8)
-    for image, row in zip(images, rows):
-        for level, (first, width, height) in zip(mip_levels(image), row):
-            texels[first : first + width * height, :3] = level.flatten(1).T
+    for start, stop in _alike(images):
+        first, texels_each = rows[start][0][0], sum(width * height for _, width, height in rows[start])
+        block = texels[first : first + (stop - start) * texels_each].view(stop - start, texels_each, 4)
+        for (place, width, height), level in zip(rows[start], mip_levels(torch.stack(list(images[start:stop])))):
+            block[:, place - first : place - first + width * height, :3] = level.flatten(2).mT
     most = max(len(row) for row in rows)
     padded = [row + [row[-1]] * (most - len(row)) for row in rows]
     return texels, torch.tensor(padded, dtype=torch.int32)
+
+
+def _alike(images: Sequence[Tensor]) -> Iterator[tuple[int, int]]:
+    """Runs of images of one size, from the first to before the last, cut into parts that are averaged together: many
+    small images one by one would take minutes."""
+    start = 0
+    for shape, run in itertools.groupby(images, lambda image: image.shape):
+        end, at_once = start + sum(1 for _ in run), max(1, _PIXELS_AT_ONCE // (shape[1] * shape[2]))
+        yield from ((i, min(i + at_once, end)) for i in range(start, end, at_once))
+        start = end
 
 
 def level_sizes(height: int, width: int) -> list[tuple[int, int]]:
@@ -56,13 +70,14 @@ def level_sizes(height: int, width: int) -> list[tuple[int, int]]:
         sizes.append((round(height / spacing), round(width / spacing)))
 
 
-def mip_levels(image: Tensor) -> Iterator[Tensor]:
-    """(3, H, W) uint8 averaged over boxes of 1, 2^(1/3), 2^(2/3), 2, ... pixels, down to a few texels, all uint8."""
-    yield image
-    sums = running_sums(image, 2)
-    for i, (height, width) in enumerate(level_sizes(*image.shape[1:])[1:], 1):
-        columns = box_means(sums, 2, width, _box(i))
-        yield box_means(running_sums(columns, 1), 1, height, _box(i)).round_().to(torch.uint8)
+def mip_levels(images: Tensor) -> Iterator[Tensor]:
+    """(..., 3, H, W) uint8 averaged over boxes of 1, 2^(1/3), 2^(2/3), 2, ... pixels, down to a few texels, uint8."""
+    yield images
+    down, right = images.dim() - 2, images.dim() - 1
+    sums = running_sums(images, right)
+    for i, (height, width) in enumerate(level_sizes(*images.shape[-2:])[1:], 1):
+        columns = box_means(sums, right, width, _box(i))
+        yield box_means(running_sums(columns, down), down, height, _box(i)).round_().to(torch.uint8)
 
 
 def running_sums(values: Tensor, dim: int) -> Tensor:

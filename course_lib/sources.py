@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -73,8 +74,9 @@ class Source:
 def load_source(name: str, n: int = 1, seed: int = 0) -> Source:
     """The source that a notebook's parameters SOURCE and N name.
 
-    name: a bundled photograph (`china`), a generated image (`dead_leaves`, `noise`, `flat`), a picture file, or a
-        folder of pictures, of which `n` are drawn by `seed`.
+    name: a bundled photograph (`china`), a generated image (`dead_leaves`, `noise`, `flat`), a picture file, a folder
+        of pictures, or `set:NAME`, the training pictures of a labelled set (`set:cifar10`) without their labels. Of a
+        folder and of a set, `n` are drawn by `seed`; 0 takes all.
     Raises CourseError for a name that is none of these and for a folder with fewer than n pictures.
     """
     path = Path(name).expanduser()
@@ -82,25 +84,30 @@ def load_source(name: str, n: int = 1, seed: int = 0) -> Source:
         images = [read_photograph(name)]
     elif name in GENERATED:
         images = [generate(name, seed=seed + i) for i in range(n)]
+    elif name.startswith("set:"):
+        from course_lib.labelled import load_labelled  # here, since labelled sets are made with sources
+
+        images = _draw(load_labelled(name.removeprefix("set:")).train_images, name, n, seed)
     elif path.is_dir():
-        images = [read_image(file) for file in _draw_paths(path, n, seed)]
+        images = [read_image(file) for file in _draw(list_images(path), str(path), n, seed)]
     elif path.is_file():
         images = [read_image(path)]
     else:
-        known = ", ".join(SOURCE_PHOTOGRAPHS + GENERATED)
+        known = ", ".join((*SOURCE_PHOTOGRAPHS, *GENERATED, "set:cifar10"))
         raise CourseError(f"no source is called {name!r}; give one of {known}, or the path of a picture or a folder")
-    if len(images) != n:
+    if n and len(images) != n:
         raise CourseError(f"{name!r} is one image but N = {n} were asked for; give a folder of at least {n} pictures")
-    label = name if name in SOURCE_PHOTOGRAPHS + GENERATED else path.name
+    by_name = name in SOURCE_PHOTOGRAPHS + GENERATED or name.startswith("set:")
+    label = name.removeprefix("set:") if by_name else path.name
     return Source.from_images([shrink(image) for image in images], label)
 
 
-def _draw_paths(folder: Path, n: int, seed: int) -> list[Path]:
-    paths = list_images(folder)
-    if n > len(paths):
-        raise CourseError(f"{folder} holds {len(paths)} pictures but N = {n} were asked for; add more or lower N")
-    chosen = np.random.default_rng(seed).permutation(len(paths))[:n]
-    return [paths[i] for i in sorted(chosen)]
+def _draw(pictures: Sequence[Any], name: str, n: int, seed: int) -> list[Any]:
+    """`n` of the pictures or paths, in their order; 0 takes all."""
+    if n > len(pictures):
+        raise CourseError(f"{name} holds {len(pictures)} pictures but N = {n} were asked for; add more or lower N")
+    chosen = np.random.default_rng(seed).permutation(len(pictures))[: n or len(pictures)]
+    return [pictures[i] for i in sorted(chosen)]
 
 
 def shrink(image: Tensor, longest_side: int = LONGEST_SIDE) -> Tensor:

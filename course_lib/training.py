@@ -87,6 +87,8 @@ def fit(
             if checkpoints:
                 checkpoints.save(training.state())
         except KeyboardInterrupt:  # a second one, or from within: the step is lost, the checkpoint before it is not
+            if distributed.size() > 1:  # the others may be in another step: all end here, and begin again together
+                raise
             stopped = True
         except NoNumber as error:
             training.give_up(error, checkpoints)
@@ -305,7 +307,7 @@ def _film_steps(steps: int) -> list[int]:
 def _stop_between_steps() -> Iterator[threading.Event]:
     """Lets the first interrupt wait for the end of a step, where the weights are whole; the second does not wait."""
     asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
+    if threading.current_thread() is not threading.main_thread() or distributed.size() > 1:
         yield asked
         return
     usual = signal.getsignal(signal.SIGINT)

@@ -91,3 +91,27 @@ def test_a_source_without_images_is_refused() -> None:
         Source.from_images([], "nothing")
     with pytest.raises(ValueError, match="at least 2 pixels"):
         Source.from_images([torch.zeros(3, 1, 50, dtype=torch.uint8)], "a line")
+
+
+def test_many_images_of_one_size_are_as_one_by_one() -> None:
+    """Averaged together, in parts, and between images of another size."""
+    draws = torch.Generator().manual_seed(0)
+    small = [torch.randint(0, 256, (3, 24, 20), generator=draws, dtype=torch.uint8) for _ in range(5)]
+    large = torch.randint(0, 256, (3, 60, 50), generator=draws, dtype=torch.uint8)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("course_lib.mips._PIXELS_AT_ONCE", 24 * 20 * 2)
+        together = Source.from_images([*small, large, *small], "all")
+    alone = [Source.from_images([image], "one") for image in (*small, large, *small)]
+    assert torch.equal(together.texels, torch.cat([one.texels for one in alone]))
+    assert all(torch.equal(together.image(i), one.image()) for i, one in enumerate(alone))
+
+
+@pytest.mark.parametrize(("n", "count"), [(0, 6000), (10, 10)])
+def test_a_labelled_sets_pictures_without_their_labels(n: int, count: int) -> None:
+    source = load_source("set:photos10", n, seed=1)
+    assert len(source) == count and source.name == "photos10" and source.sizes[0].tolist() == [32, 32]
+
+
+def test_more_pictures_than_there_are() -> None:
+    with pytest.raises(CourseError, match="set:photos10 holds 6000 pictures but N = 7000 were asked for"):
+        load_source("set:photos10", 7000)
