@@ -32,7 +32,7 @@ _WORKERS = 16  # at most, of the DataLoader
 
 
 def bench_training(device: torch.device) -> Report:
-    """RotNet's step in images a second, at 32 px on a CPU and 128 px on a GPU; and what DeepCluster's grouping costs."""
+    """RotNet's step in images a second, at 32 px on a CPU, 128 px on a GPU; and what DeepCluster's grouping costs."""
     on_gpu = device.type == "cuda"
     profile = replace(PROFILES["standard"], side=128) if on_gpu else PROFILES["quick"]
     data = CropDataset(load_source("china").to(device), SCHEME, d=100_000, side=profile.side)
