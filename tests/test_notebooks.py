@@ -238,7 +238,8 @@ def test_the_results_have_the_promised_form(run: Path) -> None:
     summary = json.loads((run / "results.json").read_text())
     assert {"name", "status", "seconds", "peak_mb"} <= set(summary["notebooks"][0])
     assert {(row["method"], row["layer"]) for row in summary["probes"]} == {
-        (method, layer) for method in ("random", "rotnet", "supervised") for layer in LAYERS
+        *((method, layer) for method in ("random", "rotnet", "supervised") for layer in LAYERS),
+        ("random, looked", "conv2"),
     }
     for row in summary["probes"]:
         assert set(row) == {"method", "source", "n", "data", "layer", "accuracy", "seed"}
@@ -306,6 +307,16 @@ ANSWERS = {
         "    return width * c + height * s, width * s + height * c",
     },
     "02": {"four_turns": "return torch.cat([images.rot90(k, (2, 3)) for k in range(4)])"},
+    "03": {
+        "nearest": "return ((x[:, None] - centres) ** 2).sum(2).argmin(1)",
+        "balanced": "n = torch.bincount(labels)\n    return 1.0 / (n[labels] * (n > 0).sum())",
+    },
+    "04": {
+        "game": "f, one = F.binary_cross_entropy_with_logits, torch.ones_like(real)\n    none = 0 * one\n"
+        "    return f(real, one) + f(made, none), f(real, none) + f(made, one)",
+        "found_again": "a, b = images.flatten(1), again.flatten(1)\n    own = torch.arange(len(a), device=a.device)\n"
+        "    return (torch.cdist(a, b).argmin(1) == own).float().mean()",
+    },
     "05": {"fold_batchnorm": "return filters * (gain / (variance + eps) ** 0.5).view(-1, 1, 1, 1)"},
     "06": {"standardise": "m, s = train.mean(0), train.std(0) + 1e-5\n    return (train - m) / s, (test - m) / s"},
 }

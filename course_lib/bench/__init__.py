@@ -103,15 +103,15 @@ def compare(
     others than usual, where a call takes seconds.
     """
     report = Report(describe_machine())
-    calls = list(_prepare(peers, report))
-    seconds: dict[str, list[float]] = {peer.who: [] for peer, _ in calls}
+    prepared = list(_prepare(peers, report))
+    seconds: dict[str, list[float]] = {peer.who: [] for peer, _ in prepared}
     for _ in tqdm(range(turns or TURNS), desc=f"{side} px", leave=False, disable=None):
-        for peer, call in calls:
+        for peer, call in prepared:
             for _ in range(warm_up):
                 call()
             seconds[peer.who] += [timed(call, device) for _ in range(calls or CALLS)]
     ours = 0.0
-    for peer, _ in calls:
+    for peer, _ in prepared:
         rate = peer.count / statistics.median(seconds[peer.who])
         ours = ours or rate
         quality = _quality(peer, report)
