@@ -25,11 +25,12 @@ from course_lib.networks import AlexNet
 from course_lib.pretext import Method, find_method
 from course_lib.profiles import Course
 from course_lib.recipes import Recipe
-from course_lib.training import History, fit
+from course_lib.steps import History
+from course_lib.training import fit
 
 # The modules whose code decides what a training gives.
-_STEPS = ("sources", "mips", "crops", "placing", "render", "datasets", "networks", "clustering", "recipes", "training")
-_CODE = (*(f"course_lib.{module}" for module in _STEPS), "course_lib.pretext")
+_MODULES = "sources mips crops placing render datasets networks clustering recipes steps training pretext"
+_CODE = tuple(f"course_lib.{module}" for module in _MODULES.split())
 
 
 @dataclass(frozen=True)

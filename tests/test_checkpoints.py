@@ -22,7 +22,8 @@ from course_lib.checkpoints import Checkpoints, State
 from course_lib.errors import CourseError
 from course_lib.pretext import Batch
 from course_lib.pretext.rotnet import RotNet
-from course_lib.training import History, Training, fit
+from course_lib.steps import History, Training
+from course_lib.training import fit
 
 NAMES = tuple(tiny.RECIPES)
 
@@ -247,6 +248,6 @@ def test_the_arithmetic_that_a_training_began_with_is_kept(tmp_path: Path, monke
     half_trained(tmp_path, monkeypatch)
     began = Training(tiny.method("rotnet"), tiny.crops(), tiny.RECIPES["rotnet"], 0, False).arithmetic
     other = "float32" if began.precision == "bfloat16" else "bfloat16"
-    monkeypatch.setattr("course_lib.training.fastest", lambda *_: type(began)(other, not began.channels_last))
+    monkeypatch.setattr("course_lib.steps.fastest", lambda *_: type(began)(other, not began.channels_last))
     _, history = tiny.train("rotnet", tmp_path)
     assert history.precision == began.precision

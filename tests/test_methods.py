@@ -28,7 +28,8 @@ from course_lib.pretext import Batch, Method
 from course_lib.pretext.bigan import BiGAN, Discriminator, Generator, found_again, game
 from course_lib.pretext.deepcluster import DeepCluster, balanced
 from course_lib.recipes import SCHEDULES, Recipe, make_optimiser, make_schedule
-from course_lib.training import Training, fit
+from course_lib.steps import Training
+from course_lib.training import fit
 
 SIZES = {"rotnet": 8, "deepcluster": 16, "bigan": 16}
 
@@ -256,33 +257,32 @@ class Linear(Method):
         return answer.square().mean(), answer.detach().mean()
 
 
-def test_where_memory_runs_out_it_goes_on_in_halves(crops: CropDataset, capsys: pytest.CaptureFixture[str]) -> None:
-    weights = {}
-    for most in (15, 100):
-        torch.manual_seed(0)
-        method = Linear(most)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("course_lib.training.fastest", lambda *_: Arithmetic())
-            history = fit(method, crops, Recipe(3, 15, 0.01))
-        weights[most] = method.layer.weight.detach(), history.loss
-        if most == 15:
-            continue
+def short_of_memory(most: int, crops: CropDataset, monkeypatch: pytest.MonkeyPatch) -> tuple[Linear, Tensor]:
+    """The method and its losses after three steps of 15 examples, where `most` of them fit at a time."""
+    monkeypatch.setattr("course_lib.steps.fastest", lambda *_: Arithmetic())
     torch.manual_seed(0)
-    method = Linear(8)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("course_lib.training.fastest", lambda *_: Arithmetic())
-        history = fit(method, crops, Recipe(3, 15, 0.01))
-    assert method.sizes == [15, 7, 8, 7, 8, 7, 8]
+    method = Linear(most)
+    return method, fit(method, crops, Recipe(3, 15, 0.01)).loss
+
+
+def test_where_memory_runs_out_it_goes_on_in_halves(
+    crops: CropDataset, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole, losses = short_of_memory(15, crops, monkeypatch)
+    assert whole.sizes == [15, 15, 15] and "Memory" not in capsys.readouterr().out
+    halves, others = short_of_memory(8, crops, monkeypatch)
+    assert halves.sizes == [15, 7, 8, 7, 8, 7, 8]
     said = capsys.readouterr().out
     assert "Memory ran out at step 0: going on with 7 examples at a time, two times a step." in said
-    assert torch.allclose(method.layer.weight, weights[15][0], atol=1e-6)
-    assert torch.allclose(history.loss, weights[15][1], atol=1e-5)
+    assert torch.allclose(halves.layer.weight, whole.layer.weight, atol=1e-6)
+    assert torch.allclose(losses, others, atol=1e-5)
 
 
-def test_where_halves_are_too_much_it_says_what_to_do(crops: CropDataset) -> None:
-    with pytest.raises(torch.cuda.OutOfMemoryError), pytest.MonkeyPatch.context() as patch:
-        patch.setattr("course_lib.training.fastest", lambda *_: Arithmetic())
-        fit(Linear(4), crops, Recipe(3, 16, 0.01))
+def test_where_halves_are_too_much_it_says_what_to_do(crops: CropDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(
+        CourseError, match="even at 7 examples at a time; take a smaller profile, or shut other kernels"
+    ):
+        short_of_memory(4, crops, monkeypatch)
 
 
 # Arithmetic

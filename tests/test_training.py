@@ -17,8 +17,9 @@ from course_lib.pretext.supervised import Supervised, augment
 from course_lib.profiles import PROFILES, Course, runnable_profile, start
 from course_lib.recipes import Recipe
 from course_lib.sources import load_source
+from course_lib.steps import _film_steps
 from course_lib.trained import pretrain, untrained
-from course_lib.training import _film_steps, fit
+from course_lib.training import fit
 
 TINY = dataclasses.replace(PROFILES["quick"], width=0.1, hidden=32, d=500)
 COURSE = Course(TINY, 0, torch.device("cpu"))

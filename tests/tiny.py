@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from course_lib import checkpoints, distributed, training
+from course_lib import checkpoints, distributed, steps
 from course_lib.arithmetic import Arithmetic
 from course_lib.checkpoints import Checkpoints
 from course_lib.datasets import CropDataset
@@ -20,7 +20,8 @@ from course_lib.pretext.deepcluster import DeepCluster
 from course_lib.pretext.rotnet import RotNet
 from course_lib.recipes import Recipe
 from course_lib.sources import Source, generate
-from course_lib.training import History, fit
+from course_lib.steps import History
+from course_lib.training import fit
 
 STEPS = 12
 RECIPES = {
@@ -46,7 +47,7 @@ def method(name: str, seed: int = 0) -> Method:
 
 def plain_arithmetic() -> None:
     """float32 for every training of this process, whatever the processor likes best."""
-    training.fastest = lambda *_: Arithmetic()
+    steps.fastest = lambda *_: Arithmetic()
 
 
 def train(name: str, folder: Path | None = None, begun: Callable[[], object] = list) -> tuple[Method, History]:

@@ -22,7 +22,7 @@ from course_lib.pretext.rotnet import TURNS, RotNet, four_turns
 from course_lib.profiles import PROFILES, Profile
 from course_lib.recipes import Recipe
 from course_lib.sources import load_source
-from course_lib.training import Training
+from course_lib.steps import Training
 
 CROPS = {"cpu": 48, "cuda": 256}
 """A step's crops, each in four turns."""
