@@ -187,8 +187,9 @@ def training_picture(
     shown: what the method can do by now, in rows below. pace: how fast it goes, for the caption.
     """
     rows = len(shown.rows) if shown else 0
-    figure = Figure(figsize=(9, 2.6 + 0.62 * rows), layout="constrained")
-    top, *lower = figure.subfigures(1 + rows, 1, height_ratios=[2.6] + [0.62] * rows, squeeze=False)[:, 0]
+    heights = [2.6, 0.62 * rows] if rows else [2.6]
+    figure = Figure(figsize=(9, sum(heights)), layout="constrained")
+    top, *below = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False).flat
     left, middle, right = top.subplots(1, 3)
     for axes, values, name in ((left, loss, "loss"), (middle, accuracy, "accuracy of the task")):
         axes.plot(np.arange(1, len(values) + 1), values.numpy(), color=COLOURS.get(title, "#000000"), linewidth=1)
@@ -197,12 +198,13 @@ def training_picture(
     middle.set_ylim(0, 1.02)
     right.imshow(tile(filter_pixels(filters), 8, scale=6), interpolation="nearest")
     right.set(title="filters of conv1", xticks=[], yticks=[])
-    for i, part in enumerate(lower):
-        _row(part.subplots(), shown.images[i * shown.columns : (i + 1) * shown.columns], shown.rows[i])
+    if shown:
+        for axes, images, name in zip(below[0].subplots(rows, 1).flat, shown.images.split(shown.columns), shown.rows):
+            _row(axes, images, name)
     last = f"loss {loss[-10:].mean():.2f}, accuracy {accuracy[-10:].mean():.2f}" if len(loss) else "not begun"
     words = f"{title} at step {len(loss)} of {steps}: {last}; right, the filters of conv1"
-    below = f"; below, what it does by now: {', '.join(shown.rows)}" if shown else ""
-    return Picture(figure, words + below + (f". {pace}" if pace else ""))
+    doing = f"; below, what it does by now: {', '.join(shown.rows)}" if shown else ""
+    return Picture(figure, words + doing + (f". {pace}" if pace else ""))
 
 
 def answers(images: Tensor, given: Sequence[str], right: Sequence[str], columns: int = 8) -> Picture:
