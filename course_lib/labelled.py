@@ -116,7 +116,8 @@ def labelled_folder(root: Path, side: int = 32) -> LabelledImages:
     """A tree of pictures, root/train/CLASS/*.jpg and root/test/CLASS/*.jpg (or val/), as torchvision's ImageFolder.
 
     Decoded once: the result is kept in the cache folder under the paths, sizes and times of all files. Files that
-    cannot be read are left out, and a warning counts them.
+    cannot be read are left out, and a warning counts them; another counts test pictures that are training pictures too.
+    Raises CourseError for another layout, and for less than two classes.
     """
     test = next((part for part in ("test", "val") if (root / part).is_dir()), None)
     if test is None or not (root / "train").is_dir():
@@ -125,11 +126,27 @@ def labelled_folder(root: Path, side: int = 32) -> LabelledImages:
     test_classes, test_files = _list_classes(root / test)
     if classes != test_classes:
         raise CourseError(f"{root}: train/ has the classes {classes}, {test}/ has {test_classes}; make them the same")
+    if len(classes) < 2:
+        raise CourseError(f"{root}/train has one class, {classes[0]}, and there is nothing to tell apart; add another")
     parts = {}
     for part, files in (("train", train_files), ("test", test_files)):
         images, labels = _decoded(files, side)
         parts |= {f"{part}_images": images, f"{part}_labels": labels}
-    return LabelledImages(f"folder:{root.name}", classes, **parts)
+    data = LabelledImages(f"folder:{root.name}", classes, **parts)
+    if shared := count_shared(data):
+        total = len(data.test_images)
+        words = f"{shared} of {total} test pictures of {root.name} are training pictures too: the accuracy is too good"
+        warnings.warn(f"{words}; take them out of one of the two", stacklevel=3)
+    return data
+
+
+def count_shared(data: LabelledImages) -> int:
+    """How many test pictures equal some training picture, pixel by pixel."""
+    train, test = (
+        [hash(image.tobytes()) for image in images.cpu().numpy()] for images in (data.train_images, data.test_images)
+    )
+    known = set(train)
+    return sum(one in known for one in test)
 
 
 def _list_classes(folder: Path) -> tuple[tuple[str, ...], list[tuple[str, int]]]:

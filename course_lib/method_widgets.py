@@ -11,9 +11,12 @@ from torch import Tensor
 
 from course_lib.datasets import CropDataset
 from course_lib.method_panels import codes_of, groups_panel, turn_panel, walk_panel
+from course_lib.networks import LAYERS
 from course_lib.pretext import Batch
 from course_lib.pretext.bigan import BiGAN
 from course_lib.pretext.rotnet import RotNet
+from course_lib.preview import Preview, preview_panel
+from course_lib.probes import POOLINGS
 from course_lib.widgets import Panel, named_slider
 
 _PAIRS = 9
@@ -32,6 +35,16 @@ def explore_groups(images: Tensor, features: Tensor, k: int = 30) -> Panel:
     groups = named_slider("k", k, widgets.IntSlider, min=2, max=min(200, len(images)))
     seed = named_slider("seed", 0, widgets.IntSlider, min=0, max=99)
     return _panel([groups, seed], lambda: groups_panel(images, features, groups.value, seed.value))
+
+
+def explore_probes(preview: Preview, labels: int = 1_000) -> Panel:
+    """Previews of every network's probe, with a layer, a pooling and the number of labels to choose."""
+    layer = widgets.Dropdown(options=LAYERS, value="conv2", description="layer", layout={"width": "200px"})
+    pooling = widgets.Dropdown(options=list(POOLINGS), description="pooling", layout={"width": "200px"})
+    most = len(preview.data)
+    least = min(20, most)
+    count = named_slider("labels", min(labels, most), widgets.IntSlider, min=least, max=most, step=20)
+    return _panel([layer, pooling, count], lambda: preview_panel(preview, layer.value, pooling.value, count.value))
 
 
 def explore_codes(method: BiGAN, data: CropDataset, seed: int = 0) -> Panel:

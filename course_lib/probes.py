@@ -11,15 +11,19 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
+from scipy.stats import binom
 from torch import Tensor
 
 from course_lib.datasets import LabelledImages, to_float
-from course_lib.errors import CourseError
+from course_lib.errors import CourseError, unknown
 from course_lib.machine import release_memory
 from course_lib.networks import LAYERS, AlexNet
 
 NUMBERS = 9216
 """Features a layer after pooling, about as many as in the paper: no layer wins by being larger."""
+
+POOLINGS = {"max": F.adaptive_max_pool2d, "average": F.adaptive_avg_pool2d}
+"""Both are in use: RotNet and Asano et al. take the maximum, DeepCluster the average."""
 
 DECAYS = (1e-3, 1e-2, 1e-1)
 """Weight decays to choose from. The features are standardised, so that one grid serves every layer."""
@@ -27,18 +31,31 @@ DECAYS = (1e-3, 1e-2, 1e-1)
 STEPS = 100
 """L-BFGS steps: enough for an accuracy that no longer moves; a test compares the optimum with scikit-learn's."""
 
+_CHOOSING = 30  # steps while the decay is chosen: the cross-entropies are then as far apart as at the optimum
 _BATCH = 100
 _LEAST = 20  # pictures, of which a tenth is held out
 
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """One linear classifier: accuracies as shares of 1, and the weight decay that was chosen."""
+    """One linear classifier: accuracies as shares of 1, the weight decay that was chosen, and how many pictures it was
+    tested on."""
 
     layer: str
     accuracy: float
     train_accuracy: float
     decay: float
+    tested: int
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Where the accuracy would lie, 19 times out of 20, on another test set of as many pictures.
+
+        The bootstrap over test pictures, without drawing: a picture is right or wrong, so that resampled counts follow
+        a binomial law. It knows nothing of another seed of the training, nor of pictures that are alike.
+        """
+        low, high = binom.ppf([0.025, 0.975], self.tested, self.accuracy) / self.tested
+        return float(low), float(high)
 
 
 def probe(
@@ -47,12 +64,18 @@ def probe(
     layers: Sequence[str] = LAYERS,
     numbers: int = NUMBERS,
     decays: Sequence[float] = DECAYS,
+    pooling: str = "max",
 ) -> list[ProbeResult]:
-    """One probe a layer, all from a single pass of the frozen trunk over the data."""
+    """One probe a layer, all from a single pass of the frozen trunk over the data.
+
+    pooling: "max" or "average", a key of POOLINGS. Raises CourseError for a layer or a pooling that there is not, and
+    where the training part lacks pictures of a class.
+    """
     device = next(trunk.parameters()).device
     data = data.to(device)
-    train = pooled_features(trunk, data.train_images, layers, numbers)
-    test = pooled_features(trunk, data.test_images, layers, numbers)
+    _need_every_class(data)
+    train = pooled_features(trunk, data.train_images, layers, numbers, pooling)
+    test = pooled_features(trunk, data.test_images, layers, numbers, pooling)
     release_memory()
     results = []
     for layer in layers:  # each layer's features are let go when its probe is done
@@ -62,20 +85,29 @@ def probe(
     return results
 
 
+def _need_every_class(data: LabelledImages) -> None:
+    counts = torch.bincount(data.train_labels, minlength=len(data.classes))
+    if missing := [data.classes[i] for i in (counts == 0).nonzero()[:, 0].tolist()]:
+        few = f"{len(data)} training pictures of {data.name} hold none of {', '.join(missing[:5])}"
+        raise CourseError(f"{few}{' and others' * (len(missing) > 5)}; take more pictures, or fewer classes")
+
+
 @torch.inference_mode()
 def pooled_features(
-    trunk: AlexNet, images: Tensor, layers: Sequence[str] = LAYERS, numbers: int = NUMBERS
+    trunk: AlexNet, images: Tensor, layers: Sequence[str] = LAYERS, numbers: int = NUMBERS, pooling: str = "max"
 ) -> dict[str, Tensor]:
-    """The layers' feature maps, max-pooled to at most `numbers` values each: (n, channels * s * s) float16 a layer.
+    """The layers' feature maps, pooled to at most `numbers` values each: (n, channels * s * s) float16 a layer.
 
     images: (n, 3, side, side) uint8. The trunk runs in evaluation mode, so that BatchNorm does not learn from them.
     """
+    if pooling not in POOLINGS:
+        raise unknown("pooling", pooling, tuple(POOLINGS))
     was_training = trunk.training
     trunk.eval()
     kept: dict[str, Tensor] = {}
     for start in range(0, len(images), _BATCH):
         for layer, maps in trunk.features(to_float(images[start : start + _BATCH]), layers).items():
-            pooled = F.adaptive_max_pool2d(maps, pool_side(maps, numbers)).flatten(1)
+            pooled = POOLINGS[pooling](maps, pool_side(maps, numbers)).flatten(1)
             if layer not in kept:  # made whole at once: many small parts would hold the freed memory between them
                 kept[layer] = pooled.new_empty(len(images), pooled.shape[1], dtype=torch.float16)
             kept[layer][start : start + len(pooled)] = pooled
@@ -103,7 +135,7 @@ def fit_probe(
     decay, start = _choose_decay(train, train_labels, classes, decays)
     weights = logistic_regression(train, train_labels, classes, decay, start)
     scores = [accuracy(weights, x, y) for x, y in ((test, test_labels), (train, train_labels))]
-    return ProbeResult(layer, *scores, decay)
+    return ProbeResult(layer, *scores, decay, len(test))
 
 
 def standardise(train: Tensor, test: Tensor) -> tuple[Tensor, Tensor]:
@@ -123,7 +155,7 @@ def _choose_decay(x: Tensor, y: Tensor, classes: int, decays: Sequence[float]) -
     held, kept = order[: len(x) // 10], order[len(x) // 10 :]
     tried, weights = [], None
     for decay in sorted(decays, reverse=True):  # from stiff to loose, each started where the last one ended
-        weights = logistic_regression(x[kept], y[kept], classes, decay, weights)
+        weights = logistic_regression(x[kept], y[kept], classes, decay, weights, _CHOOSING)
         tried.append((F.cross_entropy(logits(weights, x[held]), y[held]).item(), decay, weights))
     return min(tried, key=lambda entry: entry[0])[1:]
 

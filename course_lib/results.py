@@ -1,7 +1,8 @@
 """Numbers that travel from a notebook to the runner, as a table to read, and against the reference.
 
-A probe's row is `{method, source, n, data, layer, accuracy, seed}`: n is the number of pictures that the network was
-trained on, accuracy a share of 1. Any other number is a row `{measure, method, source, steps, value, seed}`.
+A probe's row is `{method, source, n, data, layer, accuracy, low, high, seed}`: n is the number of pictures that the
+network was trained on, accuracy a share of 1, and low to high its 95 % interval over test pictures. Any other number is
+a row `{measure, method, source, steps, value, seed}`.
 """
 
 from __future__ import annotations
@@ -31,7 +32,13 @@ def probe_rows(
 ) -> list[dict[str, Any]]:
     """The rows of one network's probes."""
     same = {"method": method, "source": source, "n": n, "data": data}
-    return [same | {"layer": r.layer, "accuracy": round(r.accuracy, 4), "seed": seed} for r in results]
+    return [same | _shares(r) | {"seed": seed} for r in results]
+
+
+def _shares(result: ProbeResult) -> dict[str, Any]:
+    low, high = result.interval
+    shares = {"accuracy": result.accuracy, "low": low, "high": high}
+    return {"layer": result.layer} | {key: round(value, 4) for key, value in shares.items()}
 
 
 def measure_row(measure: str, method: str, source: str, steps: int, value: float, seed: int) -> dict[str, Any]:
@@ -117,7 +124,7 @@ def compare(rows: Sequence[dict[str, Any]], profile: str) -> pd.DataFrame:
 
 
 def _identity(row: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in row.items() if key not in ("accuracy", "value", "seed")}
+    return {key: value for key, value in row.items() if key not in ("accuracy", "low", "high", "value", "seed")}
 
 
 def _value(row: dict[str, Any]) -> float:

@@ -49,7 +49,9 @@ def make_folder(root: Path, test: str = "test", classes: tuple[str, ...] = ("cat
         for k, name in enumerate(classes):
             (root / part / name).mkdir(parents=True, exist_ok=True)
             for i in range(count):
-                Image.new("RGB", (40, 30), (80 * k, 10 * i, 0)).save(root / part / name / f"{i}.png")
+                Image.new("RGB", (40, 30), (80 * k, 10 * i, 90 * (part != "train"))).save(
+                    root / part / name / f"{i}.png"
+                )
     return root
 
 
@@ -168,3 +170,27 @@ def test_a_link_that_leads_nowhere_is_left_out(tmp_path: Path) -> None:
     (root / "train/cat/9.png").symlink_to(tmp_path / "nowhere.png")
     with pytest.warns(UserWarning, match="1 of 7 pictures were left out"):
         assert len(load_labelled(f"folder:{root}")) == 6
+
+
+def test_one_class_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CourseError, match="has one class, cat, and there is nothing to tell apart"):
+        load_labelled(f"folder:{make_folder(tmp_path, classes=('cat',))}")
+
+
+def test_pictures_in_both_parts_are_counted(tmp_path: Path) -> None:
+    root = make_folder(tmp_path)
+    noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    for part in ("train", "test"):
+        Image.fromarray(noise).save(root / part / "dog" / "twin.png")
+    with pytest.warns(UserWarning, match=r"1 of 7 test pictures of .* are training pictures too"):
+        load_labelled(f"folder:{root}")
+
+
+def test_16_bit_and_tiny_pictures_are_taken(tmp_path: Path) -> None:
+    root = make_folder(tmp_path)
+    deep = np.linspace(0, 65535, 1600, dtype=np.uint16).reshape(40, 40)
+    Image.fromarray(deep).save(root / "train/cat/deep.png")
+    Image.fromarray(np.full((1, 3, 3), 200, np.uint8)).save(root / "train/dog/tiny.png")
+    data = load_labelled(f"folder:{root}")
+    assert len(data) == 8
+    assert any(image.float().std() > 60 for image in data.train_images), "16 bits are scaled, not cut off"

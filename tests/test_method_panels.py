@@ -6,14 +6,19 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from sklearn.linear_model import Ridge
 
 from course_lib.clustering import whiten
 from course_lib.datasets import CropDataset
 from course_lib.figures import bar_chart, training_picture
+from course_lib.labelled import photos10
 from course_lib.method_panels import groups_panel, tilted, turn_panel, walk_panel
-from course_lib.method_widgets import explore_codes, explore_groups, explore_turns, some_codes
+from course_lib.method_widgets import explore_codes, explore_groups, explore_probes, explore_turns, some_codes
+from course_lib.networks import LAYERS
 from course_lib.pretext.bigan import BiGAN
 from course_lib.pretext.rotnet import RotNet, four_turns
+from course_lib.preview import Preview, preview_panel, ridge
+from course_lib.probes import POOLINGS
 from course_lib.widgets import Panel
 
 
@@ -115,3 +120,41 @@ def test_bars_say_their_numbers() -> None:
     picture = bar_chart({"a": 0.5, "b": 1.0}, "Shares", 0.25, "guessing")
     assert picture.caption == "Shares: a 0.50, b 1.00; the line is guessing, 0.25"
     assert picture.png().startswith(b"\x89PNG")
+
+
+@pytest.fixture(scope="module")
+def preview() -> Preview:
+    trunks = {"random": tiny.method("rotnet").trunk, "another": tiny.method("rotnet", seed=1).trunk}
+    return Preview({name: trunk.eval() for name, trunk in trunks.items()}, photos10(32, 300, 200), 200)
+
+
+def test_a_preview_is_scikit_learns_ridge() -> None:
+    """In both forms: fewer pictures than features, and more."""
+    for n, f in ((60, 90), (200, 30)):
+        x = torch.randn(n, f, generator=torch.Generator().manual_seed(n)).double()
+        x, y = x - x.mean(0), torch.arange(n) % 4
+        ours = ridge(x, y, 4, 0.3)
+        theirs = Ridge(alpha=0.3 * n).fit(x.numpy(), torch.nn.functional.one_hot(y).double().numpy())
+        assert np.allclose(ours[:-1].T, theirs.coef_, atol=1e-8) and np.allclose(ours[-1], theirs.intercept_)
+
+
+def test_a_preview_ranks_as_the_probe_does_and_tells_of_few_labels(preview: Preview) -> None:
+    assert preview.accuracy("random", "conv2") > 0.2, "guessing is a tenth"
+    assert preview.accuracy("random", "conv2", labels=20) < preview.accuracy("random", "conv2")
+
+
+def test_a_preview_computes_features_once(preview: Preview, monkeypatch: pytest.MonkeyPatch) -> None:
+    for pooling in POOLINGS:
+        preview.accuracy("random", "conv1", pooling)
+    monkeypatch.setattr("course_lib.preview.pooled_features", None)
+    assert 0 < preview.accuracy("random", "conv5", "average", 40) < 1
+
+
+def test_the_panel_of_probes(preview: Preview) -> None:
+    shapes = {
+        preview_panel(preview, layer, pool, n)[0].shape for layer in LAYERS for pool in POOLINGS for n in (20, 300)
+    }
+    assert len(shapes) == 1
+    words = preview_panel(preview, "conv3", "average", 40)[1]
+    assert words.startswith("Preview of conv3 with 40 labels, average pooling: random ")
+    slide(explore_probes(preview, 200))

@@ -12,7 +12,16 @@ from course_lib import probes
 from course_lib.errors import CourseError
 from course_lib.labelled import photos10
 from course_lib.networks import LAYERS, AlexNet
-from course_lib.probes import fit_probe, logistic_regression, logits, pool_side, pooled_features, probe, standardise
+from course_lib.probes import (
+    ProbeResult,
+    fit_probe,
+    logistic_regression,
+    logits,
+    pool_side,
+    pooled_features,
+    probe,
+    standardise,
+)
 
 
 def problem(n: int = 300, f: int = 40, classes: int = 5, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -120,3 +129,28 @@ def test_too_few_pictures_are_refused_in_a_sentence() -> None:
     x, y = torch.randn(6, 3), torch.arange(6) % 2
     with pytest.raises(CourseError, match="at least 20 training pictures, got 6"):
         fit_probe("conv1", x, y, x, y, (0.1,))
+
+
+def test_the_interval_is_the_bootstrap_over_test_pictures() -> None:
+    """Against resampling itself: 4,000 test sets drawn with replacement from 500 answers, 300 of them right."""
+    result = ProbeResult("conv1", 0.6, 0.9, 0.1, 500)
+    right = torch.arange(500) < 300
+    draws = torch.randint(0, 500, (4_000, 500), generator=torch.Generator().manual_seed(0))
+    low, high = right[draws].float().mean(1).quantile(torch.tensor([0.025, 0.975])).tolist()
+    assert result.interval == pytest.approx((low, high), abs=0.003)
+    assert ProbeResult("conv1", 1.0, 1.0, 0.1, 500).interval == (1, 1)
+
+
+def test_a_class_without_training_pictures_is_refused() -> None:
+    with pytest.raises(CourseError, match="4 training pictures of photos10 hold none of .* and others; take more"):
+        probe(AlexNet(32, 0.1), photos10(32, 100, 40).take(4, 40))
+
+
+def test_both_poolings_are_what_they_say() -> None:
+    trunk, images = AlexNet(32, 0.1).eval(), photos10(32, 20, 10).train_images
+    maps = trunk.features(images.float() / 127.5 - 1, ["conv3"])["conv3"].detach()
+    for pooling, by in (("max", lambda m: m.amax((2, 3))), ("average", lambda m: m.mean((2, 3)))):
+        found = pooled_features(trunk, images, ["conv3"], maps.shape[1], pooling)["conv3"]
+        assert torch.allclose(found.float(), by(maps), atol=2e-3)
+    with pytest.raises(CourseError, match="no pooling called 'min'; there is max, average"):
+        pooled_features(trunk, images, ["conv3"], pooling="min")

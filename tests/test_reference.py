@@ -49,7 +49,7 @@ class Course:
 
     def rows(self, seed: int, data: str) -> list[dict[str, Any]]:
         name = reference._without_path(data)
-        probed = [ProbeResult(layer, 0.5 + seed / 100, 0.9, 0.1) for layer in LAYERS]
+        probed = [ProbeResult(layer, 0.5 + seed / 100, 0.9, 0.1, 3_000) for layer in LAYERS]
         return [row for method in METHODS for row in probe_rows(method, "china", 1, name, probed, seed)]
 
 

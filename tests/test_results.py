@@ -16,12 +16,12 @@ from course_lib.results import MIME, accuracy_table, band, compare, measure_row,
 
 
 def rows(method: str = "rotnet", accuracy: float = 0.5, seed: int = 0) -> list[dict]:
-    probed = [ProbeResult(layer, accuracy + i / 100, 0.9, 0.1) for i, layer in enumerate(LAYERS)]
+    probed = [ProbeResult(layer, accuracy + i / 100, 0.9, 0.1, 3_000) for i, layer in enumerate(LAYERS)]
     return probe_rows(method, "china", 1, "photos10", probed, seed)
 
 
 def test_a_row_has_the_promised_keys() -> None:
-    assert set(rows()[0]) == {"method", "source", "n", "data", "layer", "accuracy", "seed"}
+    assert set(rows()[0]) == {"method", "source", "n", "data", "layer", "accuracy", "low", "high", "seed"}
 
 
 def test_the_table_averages_seeds_and_orders_layers() -> None:
