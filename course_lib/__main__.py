@@ -100,6 +100,29 @@ def reference(profile: str, seeds: str, data: tuple[str, ...], out: Path | None)
 
 
 @main.command()
+@click.option("--profile", default="quick", show_default=True, help=f"One of {', '.join(PROFILES)}.")
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the verdicts here too.")
+def claims(profile: str, json_path: Path | None) -> None:
+    """Say which of the paper's claims the reference run confirms, breaks, or leaves open."""
+    import json
+
+    from course_lib.claims import as_json, as_text, judge
+    from course_lib.files import make_folder, write_file
+    from course_lib.profiles import load_profile
+    from course_lib.results import load_reference
+
+    reference = load_reference(load_profile(profile).name)
+    if reference is None:
+        make = f"python -m course_lib reference --profile {profile}"
+        raise CourseError(f"there is no reference run at {profile!r} yet; make it with `{make}`")
+    verdicts = judge(reference["probes"])
+    click.echo(as_text(verdicts))
+    if json_path:
+        make_folder(json_path.parent)
+        click.echo(f"wrote {write_file(json_path, json.dumps(as_json(verdicts), indent=1))}")
+
+
+@main.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path, exists=True))
 @click.option("--fix", is_flag=True, help="Take outputs, counts and widget state out first.")
 def lint(paths: tuple[Path, ...], fix: bool) -> None:

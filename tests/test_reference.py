@@ -11,11 +11,16 @@ import torch
 from safetensors.torch import save_file
 
 from course_lib import reference, results
+from course_lib.datasets import CropDataset
 from course_lib.errors import CourseError
+from course_lib.labelled import load_labelled
 from course_lib.networks import LAYERS
 from course_lib.notebooks import NotebookResult
-from course_lib.probes import ProbeResult
-from course_lib.results import probe_rows
+from course_lib.probes import ProbeResult, probe
+from course_lib.profiles import start
+from course_lib.results import band, load_reference, probe_rows
+from course_lib.sources import load_source
+from course_lib.trained import pretrain, untrained
 
 METHODS = ("random", "rotnet", "supervised")
 
@@ -88,3 +93,18 @@ def test_no_reference_is_made_of_a_failed_run(course: Course, tmp_path: Path) ->
     with pytest.raises(CourseError, match="no reference was made, because of 02_rotnet: ValueError: no"):
         reference.make_reference("quick", [0], ["photos10"], tmp_path / "runs")
     assert not list((tmp_path / "assets").iterdir())
+
+
+def test_a_seed_measured_again_is_inside_its_band(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seed 0 of the random network and of RotNet, trained and probed anew, against the committed reference."""
+    kept = load_reference("quick")["probes"]
+    monkeypatch.setenv("COURSE_RUNS", str(tmp_path))
+    course = start("quick", 0)
+    crops = CropDataset(load_source("china"), d=course.profile.d, side=course.profile.side, seed=0)
+    data = load_labelled("photos10", course.profile.side).take(course.profile.train, course.profile.test)
+    for method, trunk in (("random", untrained(course)), ("rotnet", pretrain("rotnet", course, crops).trunk)):
+        for found in probe(trunk, data, numbers=course.profile.numbers):
+            asked = (method, "photos10", found.layer)
+            seeds = [row["accuracy"] for row in kept if (row["method"], row["data"], row["layer"]) == asked]
+            low, high = band(seeds)
+            assert len(seeds) >= 3 and low <= found.accuracy <= high, asked

@@ -1,0 +1,120 @@
+"""Verdicts on rows whose answer is known."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from scipy.stats import ttest_rel
+
+from course_lib import claims
+from course_lib.__main__ import main
+from course_lib.claims import CLAIMS, FAILS, HOLDS, UNDECIDED, Claim, as_text, judge
+from course_lib.errors import CourseError
+from course_lib.networks import LAYERS
+
+NOISE = (0.001, -0.002, 0.0015, -0.0005, 0.0)
+
+
+def rows(seeds: int = 5, data: str = "cifar10", **at: tuple[float, ...]) -> list[dict[str, Any]]:
+    """Probe rows of methods with these accuracies from conv1 to conv5, a little different for every seed."""
+    made = []
+    for method, accuracies in at.items():
+        for layer, accuracy in zip(LAYERS, accuracies):
+            for seed in range(seeds):
+                row = {"method": method, "data": data, "layer": layer, "seed": seed}
+                made.append(row | {"accuracy": accuracy + NOISE[(seed + len(method)) % 5]})
+    return made
+
+
+PAPER = {
+    "random": (0.50, 0.50, 0.50, 0.48, 0.45),
+    "rotnet": (0.55, 0.60, 0.60, 0.55, 0.50),
+    "supervised": (0.55, 0.63, 0.70, 0.75, 0.78),
+}
+
+
+def verdicts(given: list[dict[str, Any]]) -> dict[str, str]:
+    return {verdict.id: verdict.verdict for verdict in judge(given)}
+
+
+def test_numbers_as_the_paper_tells_of_confirm_it() -> None:
+    assert set(verdicts(rows(**PAPER)).values()) == {HOLDS}
+
+
+def test_a_single_image_that_learned_nothing_breaks_what_it_should() -> None:
+    found = verdicts(rows(**(PAPER | {"rotnet": (0.45, 0.45, 0.45, 0.45, 0.45)})))
+    assert found == {
+        "matches-at-conv1": FAILS,
+        "nearly-at-conv2": FAILS,
+        "behind-from-conv3": HOLDS,
+        "learns-at-conv2": FAILS,
+        "learning-needed-at-conv1": FAILS,
+    }
+
+
+def test_one_layer_that_keeps_up_is_enough_to_break_behind_from_conv3() -> None:
+    found = verdicts(rows(**(PAPER | {"rotnet": (0.55, 0.60, 0.60, 0.75, 0.50)})))
+    assert found["behind-from-conv3"] == FAILS
+
+
+def test_methods_that_disagree_leave_it_open() -> None:
+    found = verdicts(rows(**PAPER, bigan=(0.40, 0.40, 0.5, 0.5, 0.5)))
+    assert found["matches-at-conv1"] == found["learns-at-conv2"] == UNDECIDED
+    assert found["behind-from-conv3"] == HOLDS
+
+
+def test_what_is_level_and_what_was_seen_once_is_undecided() -> None:
+    level = verdicts(rows(random=PAPER["random"], bigan=PAPER["random"], supervised=PAPER["supervised"]))
+    assert level["learns-at-conv2"] == UNDECIDED
+    assert set(verdicts(rows(seeds=1, **PAPER)).values()) == {UNDECIDED}
+    assert "1 seeds, and an interval needs two" in as_text(judge(rows(seeds=1, **PAPER)))
+
+
+def test_the_interval_is_that_of_a_paired_t_test() -> None:
+    given = rows(**PAPER)
+    pair = next(v for v in judge(given) if v.id == "learns-at-conv2").numbers["differences"][0]
+    mine, chance = (
+        [100 * r["accuracy"] for r in given if r["layer"] == "conv2" and r["method"] == m] for m in ("rotnet", "random")
+    )
+    interval = ttest_rel(mine, chance).confidence_interval(0.95)
+    assert (pair["low"], pair["high"]) == pytest.approx((interval.low, interval.high), abs=0.01)
+    assert pair["seeds"] == 5
+
+
+def test_each_set_has_its_own_verdict_and_missing_layers_are_no_answer() -> None:
+    both = rows(**PAPER) + rows(data="photos10", **{name: values[:1] for name, values in PAPER.items()})
+    found = {(v.id, v.numbers["data"]): v.verdict for v in judge(both)}
+    assert len(found) == 2 * len(CLAIMS)
+    assert found["matches-at-conv1", "photos10"] == HOLDS and found["nearly-at-conv2", "photos10"] == UNDECIDED
+
+
+def test_the_looked_at_floor_is_no_method() -> None:
+    given = rows(**PAPER)
+    given += [row | {"method": "random, looked"} for row in given if row["method"] == "random"]
+    assert verdicts(given) == verdicts(rows(**PAPER))
+
+
+def test_rows_without_a_method_are_refused() -> None:
+    for given in ([], rows(random=PAPER["random"])):
+        with pytest.raises(CourseError, match="no probes of a method without labels"):
+            judge(given)
+
+
+def test_the_command_writes_what_it_says(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("course_lib.results.load_reference", lambda profile: {"probes": rows(**PAPER)})
+    result = CliRunner().invoke(main, ["claims", "--json", str(tmp_path / "new" / "claims.json")])
+    assert result.exit_code == 0 and result.output.startswith("holds     one image matches labels at conv1 (cifar10;")
+    written = json.loads((tmp_path / "new" / "claims.json").read_text())["claims"]
+    assert [set(row) for row in written] == [{"id", "claim", "verdict", "numbers"}] * len(CLAIMS)
+    monkeypatch.setattr("course_lib.results.load_reference", lambda profile: None)
+    result = CliRunner().invoke(main, ["claims"])
+    assert result.exit_code == 2 and "no reference run at 'quick' yet" in result.output
+
+
+def test_a_bound_on_either_side() -> None:
+    most = Claim("a", "", "supervised", "", ("conv1",), at_most=1)
+    assert claims._side(most, 0.2, 0.9) == HOLDS and claims._side(most, 1.1, 2) == FAILS
+    assert claims._side(most, 0.2, 1.2) == UNDECIDED
