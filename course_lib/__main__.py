@@ -93,29 +93,90 @@ def reference(profile: str, seeds: str, data: tuple[str, ...], out: Path | None)
     from course_lib.trained import runs_folder
 
     folder = out or runs_folder(f"reference-{profile}")
-    if not all(seed.strip().isdigit() for seed in seeds.split(",")):
-        raise CourseError(f"--seeds takes whole numbers, as in 0,1,2; got {seeds!r}")
-    numbers, sets = [int(seed) for seed in seeds.split(",")], [_from_here("DATA", name) for name in data]
+    numbers, sets = _whole_numbers("--seeds", seeds), [_from_here("DATA", name) for name in data]
     click.echo(f"wrote {make_reference(runnable_profile(profile).name, numbers, sets, folder)}")
+
+
+@main.command("sweep")
+@click.option("--profile", default="quick", show_default=True, help=f"One of {', '.join(PROFILES)}.")
+@click.option("--methods", default="rotnet,deepcluster,bigan", show_default=True, help="Without labels.")
+@click.option("--n", "numbers", default="0,1,10,1000,all", show_default=True, help="How many images; 0: the bounds.")
+@click.option("--photographs", help="Where 10 and 1000 are drawn from; by default the first labelled set's pictures.")
+@click.option("--sources", default="noise,flat,dead_leaves", show_default=True, help="In the one photograph's place.")
+@click.option("--left-out", default="crop,rotation,colour,flip,all", show_default=True, help="Parts of the scheme.")
+@click.option("--seeds", default="0,1,2", show_default=True, metavar="0,1,2", help="Everything once for each.")
+@click.option("--data", multiple=True, default=("photos10",), show_default=True, help="Labelled sets to probe with.")
+@click.option("--steps", default=0, help="Of a training; by default the recipe's.")
+@click.option("--every", is_flag=True, help="All combinations, instead of one axis at a time.")
+@click.option("--jobs", default=1, show_default=True, type=click.IntRange(min=1), help="Cells at a time, here.")
+@click.option("--scheduler", default="", metavar="ADDRESS", help="Of a Dask scheduler, whose workers run the cells.")
+@click.option("--out", type=click.Path(path_type=Path), help="Where the cells go; finished ones there are kept.")
+@click.option("--dry-run", is_flag=True, help="Say what would be run, and how long it would take.")
+def run_sweep(
+    profile: str,
+    methods: str,
+    numbers: str,
+    photographs: str | None,
+    sources: str,
+    left_out: str,
+    seeds: str,
+    data: tuple[str, ...],
+    steps: int,
+    every: bool,
+    jobs: int,
+    scheduler: str,
+    out: Path | None,
+    dry_run: bool,
+) -> None:
+    """Run the grid of notebook 08: method x images x augmentation x seed, and write it as one table.
+
+    Killed at any time and started again, it runs only what is not finished.
+    """
+    from course_lib.profiles import runnable_profile
+    from course_lib.sweep import Grid, expected, sweep
+    from course_lib.trained import runs_folder
+
+    sets = [_from_here("DATA", name) for name in data]
+    grid = Grid(
+        _names(methods),
+        _whole_numbers("--seeds", seeds),
+        sets,
+        _from_here("SOURCE", photographs or f"set:{sets[0]}"),
+        _names(numbers),
+        [_from_here("SOURCE", name) for name in _names(sources)],
+        _names(left_out),
+        profile=runnable_profile(profile).name,
+        steps=steps,
+        every=every,
+    )
+    folder = out.absolute() if out else runs_folder("sweep", profile)
+    cells = grid.cells()
+    count, seconds = expected(cells, folder)
+    for cell in cells if dry_run else []:
+        click.echo(cell.name)
+    click.echo(f"{len(cells)} cells, {count} to run, about {seconds / 60 / jobs:.0f} minutes")
+    if not dry_run:
+        click.echo(f"wrote {sweep(grid, folder, jobs, scheduler)}")
 
 
 @main.command()
 @click.option("--profile", default="quick", show_default=True, help=f"One of {', '.join(PROFILES)}.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the verdicts here too.")
 def claims(profile: str, json_path: Path | None) -> None:
-    """Say which of the paper's claims the reference run confirms, breaks, or leaves open."""
+    """Say which of the paper's claims our runs confirm, break, or leave open: the reference and the grid of sweep."""
     import json
 
     from course_lib.claims import as_json, as_text, judge
     from course_lib.files import make_folder, write_file
     from course_lib.profiles import load_profile
     from course_lib.results import load_reference
+    from course_lib.sweep import own_table
 
     reference = load_reference(load_profile(profile).name)
     if reference is None:
         make = f"python -m course_lib reference --profile {profile}"
         raise CourseError(f"there is no reference run at {profile!r} yet; make it with `{make}`")
-    verdicts = judge(reference["probes"])
+    verdicts = judge(reference["probes"] + own_table(profile))
     click.echo(as_text(verdicts))
     if json_path:
         make_folder(json_path.parent)
@@ -237,6 +298,17 @@ def _finish_bench(names: list[str], sides: str | None, json_path: Path | None) -
         reports[0].extend(report)
     if json_path:
         click.echo(f"wrote {write_file(json_path, json.dumps(reports[0].as_json(), indent=1))}")
+
+
+def _names(text: str) -> list[str]:
+    """`a, b` as ["a", "b"]; an empty text is an empty list."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _whole_numbers(option: str, text: str) -> list[int]:
+    if not all(number.isdigit() for number in _names(text)) or not _names(text):
+        raise CourseError(f"{option} takes whole numbers, as in 0,1,2; got {text!r}")
+    return [int(number) for number in _names(text)]
 
 
 def _from_here(name: str, value: str) -> str:

@@ -12,6 +12,7 @@ from nbformat import NotebookNode
 
 from course_lib.exercises import find_exercises
 from course_lib.headers import write_notebook
+from course_lib.notebooks import EXPERIMENT
 
 LONGEST_CELL = 25
 """Lines of code."""
@@ -29,7 +30,8 @@ def lint(path: Path) -> list[str]:
         notebook = nbformat.read(path, 4)
     except Exception as error:  # nbformat raises many kinds for a file that is no notebook
         return [f"{path.name}: is no notebook of format 4 ({type(error).__name__})"]
-    return [f"{path.name}: {problem}" for rule in RULES for problem in rule(notebook)]
+    rules = FORM if path.stem == EXPERIMENT else (*FORM, *LESSON)
+    return [f"{path.name}: {problem}" for rule in rules for problem in rule(notebook)]
 
 
 def strip(path: Path) -> None:
@@ -151,7 +153,7 @@ def _code(notebook: NotebookNode) -> list[NotebookNode]:
 
 
 Rule = Callable[[NotebookNode], Iterator[str]]
-RULES: tuple[Rule, ...] = (
+FORM: tuple[Rule, ...] = (
     _stripped,
     _kernelspec,
     _parameters,
@@ -160,6 +162,8 @@ RULES: tuple[Rule, ...] = (
     _pictures,
     _headings,
     _numbers,
-    _sections,
-    _exercises,
 )
+"""Every notebook's."""
+
+LESSON: tuple[Rule, ...] = (_sections, _exercises)
+"""Those of a notebook that teaches; the experiment of notebook 08 only trains and probes."""

@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 
 AREA_LAWS = ("uniform", "log-uniform")
 
+PARTS_OF_SCHEME = {
+    "crop": {"beta": 1.0, "gamma": 1.0},
+    "rotation": {"alpha": 0.0},
+    "colour": {"jitter": 0.0},
+    "flip": {"flip": 0.0},
+}
+"""The parts of the scheme that can be left out, and what stands for each then."""
+
 _DRAWS = 12  # random numbers a crop; a multiple of 4, the numbers that Philox gives a counter step
 _BLOCK = 1 << 15  # crops made at a time, so that a million of them need little more than their own memory
 
@@ -136,6 +144,17 @@ class CropScheme:
         _require("jitter", self.jitter, 0 <= self.jitter <= 1, "[0, 1]")
         if self.area_law not in AREA_LAWS:
             raise ValueError(f"area_law must be one of {', '.join(AREA_LAWS)}, got {self.area_law!r}")
+
+    def without(self, part: str) -> CropScheme:
+        """The scheme with a part left out: "crop", "rotation", "colour" or "flip"; "all" leaves out all four.
+
+        Without "crop" every crop is the largest square that lies inside the image: it can only slide along the longer
+        side. An empty text leaves out nothing. Taught in notebook 08. Raises ValueError for another part.
+        """
+        if part and part not in (*PARTS_OF_SCHEME, "all"):
+            raise ValueError(f"part must be one of {', '.join(PARTS_OF_SCHEME)} or all, got {part!r}")
+        named = PARTS_OF_SCHEME if part == "all" else [part] if part else []
+        return replace(self, **{name: value for one in named for name, value in PARTS_OF_SCHEME[one].items()})
 
     def sample(self, source: Source, count: int, seed: int = 0, first: int = 0, parts: Parts | None = None) -> Crops:
         """Crops `first` to `first + count - 1` of the endless sequence that (scheme, source, seed) defines.

@@ -17,7 +17,7 @@ import nbformat
 from course_lib.bench import quality_in_words, rate_in_words
 from course_lib.errors import CourseError
 from course_lib.files import write_file
-from course_lib.notebooks import find_notebooks
+from course_lib.notebooks import EXPERIMENT, find_notebooks
 from course_lib.results import assets_folder, load_reference
 
 _PLACE = re.compile(r"git\+https://github\.com/[^\s/]+/\S+")
@@ -75,7 +75,7 @@ def write_badges(repository: str, branch: str, readme: Path) -> list[Path]:
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
         raise CourseError(f"--repo takes OWNER/NAME, as on GitHub, got {repository!r}")
     changed = []
-    for path in find_notebooks():
+    for path in (*find_notebooks(), *find_notebooks([EXPERIMENT])):
         badges = _badges(repository, branch, f"notebooks/{path.name}")
         changed += _edit_notebook(
             path, lambda source, badges=badges: _address(fill(source, "badges", badges), repository)

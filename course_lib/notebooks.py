@@ -20,6 +20,9 @@ from course_lib.errors import CourseError, unknown
 from course_lib.files import disk_errors
 from course_lib.results import published_rows
 
+EXPERIMENT = "experiment"
+"""The notebook that trains one network and probes it, a cell of the grid of notebook 08; run only where it is named."""
+
 _WIDGETS = "application/vnd.jupyter.widget-state+json"
 _POLL = 0.05  # seconds between two looks at the memory
 
@@ -51,18 +54,22 @@ def notebooks_folder() -> Path:
 
 
 def find_notebooks(only: Sequence[str] = (), folder: Path | None = None) -> list[Path]:
-    """The notebooks in order, or those that `only` names by number or by name.
+    """The course's notebooks in order, or those that `only` names by number or by name, `experiment` among them.
 
     Raises CourseError for a name that fits none, and lists those there are.
     """
-    paths = sorted((folder or notebooks_folder()).glob("[0-9][0-9]_*.ipynb"))
+    folder = folder or notebooks_folder()
+    paths = sorted(folder.glob("[0-9][0-9]_*.ipynb"))
+    if not only:
+        return paths
+    paths += folder.glob(f"{EXPERIMENT}.ipynb")
     chosen = []
     for name in only:
         found = [path for path in paths if name in (path.stem, path.name, path.stem[:2])]
         if not found:
             raise unknown("notebook", name, [path.stem for path in paths])
         chosen += found
-    return [path for path in paths if path in chosen] if only else paths
+    return [path for path in paths if path in chosen]
 
 
 def read_parameters(path: Path) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """Numbers that travel from a notebook to the runner, as a table to read, and against the reference.
 
 A probe's row is `{method, source, n, data, layer, accuracy, low, high, seed}`: n is the number of pictures that the
-network was trained on, accuracy a share of 1, and low to high its 95 % interval over test pictures. Any other number is
-a row `{measure, method, source, steps, value, seed}`.
+network was trained on, accuracy a share of 1, and low to high its 95 % interval over test pictures. A sweep's row also
+says what was left out of the crops' scheme (`left_out`), and where it is from. Any other number is a row
+`{measure, method, source, steps, value, seed}`.
 """
 
 from __future__ import annotations
@@ -20,8 +21,18 @@ from scipy.special import stdtrit
 from torch import Tensor
 
 import course_lib
+from course_lib.errors import CourseError
 from course_lib.networks import LAYERS
 from course_lib.probes import ProbeResult
+
+TABLE_VERSION = 1
+"""Of the form that a sweep's table has. A table of another version is refused."""
+
+_WHAT = {
+    "accuracy": ("method", "source", "n", "data", "layer", "left_out"),
+    "value": ("measure", "method", "source", "steps"),
+}
+"""What a row is about, by the name of its number."""
 
 MIME = "application/vnd.course-lib.probes+json"
 """The type under which a notebook's output carries its rows."""
@@ -64,9 +75,9 @@ def published_rows(notebook: nbformat.NotebookNode) -> list[dict[str, Any]]:
 
 def accuracy_table(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
     """Accuracy in percent, one line a network, one column a layer; several seeds are averaged."""
-    frame = pd.DataFrame(list(rows))
+    frame = pd.DataFrame(list(rows)).fillna({"left_out": ""})
     frame["accuracy in %"] = 100 * frame["accuracy"]
-    keys = ["data", "method", "source", "n"]
+    keys = ["data", "method", "source", "n"] + ["left_out"] * ("left_out" in frame)
     table = frame.pivot_table("accuracy in %", keys, "layer", sort=False).round(1)
     table = table[[layer for layer in LAYERS if layer in table]]
     table.columns.name = None
@@ -77,6 +88,24 @@ def load_reference(profile: str) -> dict[str, Any] | None:
     """What our own runs of a profile gave, from assets/reference; None where none was made yet."""
     path = assets_folder() / "reference" / f"{profile}.json"
     return json.loads(path.read_text()) if path.is_file() else None
+
+
+def load_table(path: Path) -> list[dict[str, Any]]:
+    """The rows of a table that a sweep wrote. Raises CourseError for a table of another version, or a damaged one."""
+    try:
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        versions = {row["version"] for row in rows}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CourseError(f"{path} is no table of a sweep ({type(error).__name__}); write it with sweep") from None
+    if other := versions - {TABLE_VERSION}:
+        raise CourseError(f"{path} is of version {other.pop()}, and this course reads {TABLE_VERSION}; run sweep again")
+    return rows
+
+
+def load_reference_table(profile: str) -> list[dict[str, Any]]:
+    """The rows of the reference's sweep; none where none was made yet."""
+    path = assets_folder() / "reference" / f"{profile}-sweep.jsonl"
+    return load_table(path) if path.is_file() else []
 
 
 def load_reference_filters(profile: str) -> dict[str, Tensor]:
@@ -109,9 +138,9 @@ def compare(rows: Sequence[dict[str, Any]], profile: str) -> pd.DataFrame:
     A row without a counterpart in the reference (another source, other data) is left out, and a line says so.
     """
     reference = load_reference(profile) or {"probes": [], "measures": []}
-    lines = []
+    known, lines = reference["probes"] + reference["measures"] + load_reference_table(profile), []
     for row in rows:
-        same = [_value(r) for r in reference["probes"] + reference["measures"] if _identity(r) == _identity(row)]
+        same = list({r["seed"]: _value(r) for r in known if _identity(r) == _identity(row)}.values())
         if len(same) >= 2:
             low, high = band(same)
             verdict = "inside" if low <= _value(row) <= high else "outside"
@@ -123,8 +152,9 @@ def compare(rows: Sequence[dict[str, Any]], profile: str) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=["method", "what", "yours", "from", "to", "band"]).round(2)
 
 
-def _identity(row: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in row.items() if key not in ("accuracy", "low", "high", "value", "seed")}
+def _identity(row: dict[str, Any]) -> tuple[Any, ...]:
+    """All that two rows must share to be measurements of one thing, with other seeds."""
+    return tuple(row.get(key, "") for key in _WHAT["accuracy" if "accuracy" in row else "value"])
 
 
 def _value(row: dict[str, Any]) -> float:

@@ -80,6 +80,7 @@ def load_source(name: str, n: int = 1, seed: int = 0) -> Source:
     Raises CourseError for a name that is none of these and for a folder with fewer than n pictures.
     """
     path = Path(name).expanduser()
+    label = path.name
     if name in SOURCE_PHOTOGRAPHS:
         images = [read_photograph(name)]
     elif name in GENERATED:
@@ -87,7 +88,8 @@ def load_source(name: str, n: int = 1, seed: int = 0) -> Source:
     elif name.startswith("set:"):
         from course_lib.labelled import load_labelled  # here, since labelled sets are made with sources
 
-        images = _draw(load_labelled(name.removeprefix("set:")).train_images, name, n, seed)
+        labelled = load_labelled(name.removeprefix("set:"))
+        images, label = _draw(labelled.train_images, name, n, seed), labelled.name
     elif path.is_dir():
         images = [read_image(file) for file in _draw(list_images(path), str(path), n, seed)]
     elif path.is_file():
@@ -97,8 +99,6 @@ def load_source(name: str, n: int = 1, seed: int = 0) -> Source:
         raise CourseError(f"no source is called {name!r}; give one of {known}, or the path of a picture or a folder")
     if n and len(images) != n:
         raise CourseError(f"{name!r} is one image but N = {n} were asked for; give a folder of at least {n} pictures")
-    by_name = name in SOURCE_PHOTOGRAPHS + GENERATED or name.startswith("set:")
-    label = name.removeprefix("set:") if by_name else path.name
     return Source.from_images([shrink(image) for image in images], label)
 
 

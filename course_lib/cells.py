@@ -1,0 +1,141 @@
+"""One cell of the grid of notebook 08: a run of the notebook `experiment`, in a folder of its own.
+
+`python -m course_lib.cells FOLDER CELL` runs one cell, given as JSON, and does nothing where it is done already; any
+scheduler can start it as often as it likes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from course_lib.errors import CourseError
+from course_lib.files import make_folder, sha256_of, write_file
+from course_lib.results import TABLE_VERSION
+
+RECORD = "cell.json"
+"""The file that a finished cell leaves in its folder."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is trained and probed: the parameters of the notebook `experiment`.
+
+    method: a pretext method, "random" or "supervised". source, n: the images; n = 0 takes all. left_out: a part of the
+    scheme, as in `CropScheme.without`. data: labelled sets to probe with, and for "supervised" to learn from, with
+    commas between them. steps: 0 takes the recipe's.
+    """
+
+    method: str
+    source: str
+    n: int
+    left_out: str
+    seed: int
+    data: str
+    profile: str
+    steps: int = 0
+
+    @property
+    def name(self) -> str:
+        """A folder's name that says what the cell is, and differs for every other cell."""
+        parts = [self.method]
+        if self.method not in ("random", "supervised"):
+            parts += [f"n{self.n or 'all'}", Path(self.source).name]
+        parts += [f"without-{self.left_out}"] if self.left_out else []
+        readable = re.sub(r"[^\w.-]+", "-", "_".join([*parts, f"seed{self.seed}"]))
+        facts = json.dumps(asdict(self), sort_keys=True)
+        return f"{readable}_{hashlib.sha256(facts.encode()).hexdigest()[:8]}"
+
+    def parameters(self) -> dict[str, Any]:
+        """As the notebook takes them."""
+        return {key.upper(): value for key, value in asdict(self).items()}
+
+
+def code_digest() -> str:
+    """A hash of all that decides a cell's numbers: the library's code and the notebook."""
+    from course_lib.notebooks import EXPERIMENT, find_notebooks
+
+    files = sorted(Path(__file__).parent.rglob("*.py")) + find_notebooks([EXPERIMENT])
+    return hashlib.sha256("".join(sha256_of(file) for file in files).encode()).hexdigest()[:12]
+
+
+def record_of(cell: Cell, folder: Path) -> dict[str, Any] | None:
+    """What a finished cell left below `folder`; None where it is not finished, or its record is not whole."""
+    path = folder / cell.name / RECORD
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) and record.get("version") == TABLE_VERSION else None
+
+
+def keep(record: dict[str, Any], cell: Cell, folder: Path) -> None:
+    """Write a finished cell's record, whole or not at all: the last thing that a cell does."""
+    write_file(make_folder(folder / cell.name) / RECORD, json.dumps(record, indent=1))
+
+
+def run_here(cell: Cell, folder: Path) -> dict[str, Any]:
+    """Run a cell in this process, unless it is finished, and return its record.
+
+    A training that was broken off goes on from its checkpoint. Raises CourseError where the notebook fails.
+    """
+    if record := record_of(cell, folder):
+        return record
+    from course_lib.machine import describe_machine
+    from course_lib.notebooks import EXPERIMENT, find_notebooks
+    from course_lib.runs import run_notebooks
+
+    (path,) = find_notebooks([EXPERIMENT])
+    (result,) = run_notebooks({path: cell.parameters()}, cell.profile, make_folder(folder / cell.name))
+    if result.error:
+        raise CourseError(f"{cell.name}: {result.error}")
+    shutil.rmtree(folder / cell.name / "checkpoints", ignore_errors=True)
+    record = {"version": TABLE_VERSION, "cell": asdict(cell), "code": code_digest(), "machine": describe_machine()}
+    record |= {"seconds": result.seconds, "peak_mb": result.peak_mb, "rows": result.probes}
+    keep(record, cell, folder)
+    return record
+
+
+def run_apart(cell: Cell, folder: Path) -> dict[str, Any]:
+    """Run a cell in a process of its own, which ends with this one; what it cost in memory goes with it.
+
+    Raises CourseError where the notebook fails. A function of plain values, so that a scheduler can call it elsewhere.
+    """
+    command = [sys.executable, "-m", "course_lib.cells", str(folder), json.dumps(asdict(cell))]
+    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=_ends_with_its_parent())
+    record = record_of(cell, folder)
+    if done.returncode or record is None:
+        said = done.stderr.strip().splitlines() or [f"{cell.name}: its process ended with {done.returncode}"]
+        raise CourseError(said[-1])
+    return record
+
+
+def _ends_with_its_parent() -> Callable[[], None] | None:
+    """On Linux: what a new process calls to be ended when its parent is, even by SIGKILL. Elsewhere nothing does it."""
+    if sys.platform != "linux":
+        return None
+    libc, ends_with_parent = ctypes.CDLL(None), 1  # PR_SET_PDEATHSIG, prctl(2)
+    return lambda: libc.prctl(ends_with_parent, signal.SIGKILL)
+
+
+def main() -> None:
+    """`python -m course_lib.cells FOLDER CELL`."""
+    folder, cell = sys.argv[1:]
+    try:
+        run_here(Cell(**json.loads(cell)), Path(folder))
+    except CourseError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()
