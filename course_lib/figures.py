@@ -281,3 +281,60 @@ def accuracy_by_layer(rows: Sequence[dict], title: str) -> Picture:
     means = table.groupby(["method", "layer"])["accuracy in %"].mean()
     words = "; ".join(f"{m} {means[m].iloc[0]:.0f} at conv1 and {means[m].iloc[-1]:.0f} at conv5" for m in methods)
     return Picture(figure, f"{title}. Accuracy in percent, {words}")
+
+
+def accuracy_by_choice(rows: Sequence[dict], choice: str, order: Sequence[str], title: str) -> Picture:
+    """Probe accuracy over the values of one choice, one marker a method; a bar shows one standard deviation over seeds.
+
+    rows: with method, accuracy (a share of 1) and `choice`, whose values stand along the axis in this order.
+    """
+    import pandas as pd
+    import seaborn as sns
+
+    table = pd.DataFrame(list(rows))
+    table["accuracy in %"] = 100 * table["accuracy"]
+    methods = [method for method in COLOURS if method in set(table["method"])]
+    figure = Figure(figsize=(7, 3.4), layout="constrained")
+    axes = figure.subplots()
+    sns.pointplot(
+        table,
+        x=choice,
+        y="accuracy in %",
+        order=order,
+        hue="method",
+        hue_order=methods,
+        palette=COLOURS,
+        markers=[MARKERS[method] for method in methods],
+        linestyle="none",
+        dodge=0.1 * (len(methods) - 1),
+        errorbar="sd",
+        ax=axes,
+    )
+    axes.set(title=title, xlabel="")
+    axes.grid(axis="y", alpha=0.3)
+    means = table.groupby(["method", choice])["accuracy in %"].mean()
+    words = "; ".join(
+        f"{m}: " + ", ".join(f"{value} {means[m][value]:.1f}" for value in order if value in means[m]) for m in methods
+    )
+    return Picture(figure, f"{title}. Mean over seeds in percent, {words}")
+
+
+def forest(differences: Sequence[dict], bound: float, title: str) -> Picture:
+    """Intervals of differences in points, a row each, with a dashed line at the bound that they are held against.
+
+    differences: with what, mean, low, high and verdict, as `course_lib.claims` gives them.
+    """
+    marks = {"holds": (RIGHT, "o"), "fails": (WRONG, "X"), "undecided": (COLOURS["random"], "s")}
+    figure = Figure(figsize=(8, 0.34 * len(differences) + 1.1), layout="constrained")
+    axes = figure.subplots()
+    for verdict, (colour, marker) in marks.items():
+        places = [(i, one) for i, one in enumerate(differences) if one["verdict"] == verdict]
+        for i, one in places:
+            axes.plot([one["low"], one["high"]], [i, i], color=colour, linewidth=2)
+        axes.plot([one["mean"] for _, one in places], [i for i, _ in places], marker, color=colour, label=verdict)
+    axes.axvline(bound, color="black", linestyle="--", linewidth=1)
+    axes.set(title=title, xlabel="points", ylim=(len(differences) - 0.5, -0.5))
+    axes.set_yticks(range(len(differences)), [one["what"] for one in differences])
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    each = "; ".join(f"{d['what']} {d['low']:.1f} to {d['high']:.1f}, {d['verdict']}" for d in differences)
+    return Picture(figure, f"{title}, bound {bound:g}: {each}")

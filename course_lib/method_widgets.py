@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import ipywidgets as widgets
@@ -10,9 +11,10 @@ import torch
 from torch import Tensor
 
 from course_lib.datasets import CropDataset
+from course_lib.grid_panels import CHOICES, grid_panel
 from course_lib.method_panels import codes_of, groups_panel, turn_panel, walk_panel
 from course_lib.networks import LAYERS
-from course_lib.pretext import Batch
+from course_lib.pretext import Batch, method_names
 from course_lib.pretext.bigan import BiGAN
 from course_lib.pretext.rotnet import RotNet
 from course_lib.preview import Preview, preview_panel
@@ -45,6 +47,20 @@ def explore_probes(preview: Preview, labels: int = 1_000) -> Panel:
     least = min(20, most)
     count = named_slider("labels", min(labels, most), widgets.IntSlider, min=least, max=most, step=20)
     return _panel([layer, pooling, count], lambda: preview_panel(preview, layer.value, pooling.value, count.value))
+
+
+def explore_grid(rows: Sequence[dict[str, Any]]) -> Panel:
+    """The probe rows of a sweep, one choice at a time: by images, by what was left out, by what the image held."""
+    sets = list(dict.fromkeys(row["data"] for row in rows))
+    methods = [name for name in method_names() if name in {row["method"] for row in rows} - {"supervised"}]
+    options = {"probes on": sets, "method": methods, "choice": list(CHOICES), "layer": list(LAYERS)}
+    data, method, choice, layer = (
+        widgets.Dropdown(options=some, description=name, layout={"width": "240px"}) for name, some in options.items()
+    )
+    layer.value = "conv2"
+    return _panel(
+        [data, method, choice, layer], lambda: grid_panel(rows, data.value, method.value, choice.value, layer.value)
+    )
 
 
 def explore_codes(method: BiGAN, data: CropDataset, seed: int = 0) -> Panel:
