@@ -71,7 +71,11 @@ def code_digest() -> str:
 
 def record_of(cell: Cell, folder: Path) -> dict[str, Any] | None:
     """What a finished cell left below `folder`; None where it is not finished, or its record is not whole."""
-    path = folder / cell.name / RECORD
+    return read_record(folder / cell.name / RECORD)
+
+
+def read_record(path: Path) -> dict[str, Any] | None:
+    """A finished cell's record; None for a file that is not there, not whole, or of another version."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

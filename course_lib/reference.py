@@ -24,6 +24,7 @@ from course_lib.pretext import method_names
 from course_lib.results import assets_folder
 from course_lib.runs import run_notebooks
 from course_lib.sources import load_source
+from course_lib.sweep import Grid, as_lines, rows_of, sweep
 
 PROBES = "06"
 """The notebook that is run once more for every labelled set, with all methods."""
@@ -32,14 +33,22 @@ SHOWN = ("rotnet", "supervised")
 """Whose first layers are pictured: at `quick` the others' are not trained for long enough to be seen to change."""
 
 
-def make_reference(profile: str, seeds: Sequence[int], data: Sequence[str], folder: Path) -> Path:
+def make_reference(
+    profile: str, seeds: Sequence[int], data: Sequence[str], folder: Path, grid: Grid | None = None, jobs: int = 1
+) -> Path:
     """Run the course once a seed below `folder`, and write assets/reference/PROFILE.json, the filters and the figures.
 
     data: labelled sets; the first goes through all notebooks, and then each goes through the one with the probes, with
-    all methods, whose networks the first run has trained. Runs that are in `folder` already are kept, so that an
-    interrupted reference goes on where it was. Raises CourseError when a notebook fails.
+    all methods, whose networks the first run has trained. grid: cells to run too, `jobs` at a time; their table becomes
+    assets/reference/PROFILE-sweep.jsonl, and so does that of cells that a sweep left in `folder`/sweep. Runs that are
+    in `folder` already are kept, so that an interrupted reference goes on where it was. Raises CourseError when a
+    notebook fails.
     """
     folder, commit = make_folder(folder), _commit()  # before the pictures are written, which makes the tree dirty
+    if grid:
+        sweep(grid, folder / "sweep", jobs)
+    if rows := rows_of(folder / "sweep"):
+        write_file(make_folder(assets_folder() / "reference") / f"{profile}-sweep.jsonl", as_lines(rows))
     first, *others = find_notebooks()
     runs = [_run(folder / f"seed-{seed}", others, profile, seed, data[0]) for seed in seeds]
     probed = [_probe(folder, profile, seed, name) for name in data for seed in seeds]

@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from course_lib.cells import Cell, code_digest, keep, record_of, run_apart
+from course_lib.cells import RECORD, Cell, code_digest, keep, read_record, record_of, run_apart
 from course_lib.crops import PARTS_OF_SCHEME
 from course_lib.errors import CourseError, unknown
-from course_lib.files import write_file
+from course_lib.files import make_folder, write_file
 from course_lib.pretext import method_names
 from course_lib.results import TABLE_VERSION, load_reference_table, load_table
 from course_lib.sources import GENERATED
@@ -91,7 +91,7 @@ class Grid:
 
 
 def sweep(grid: Grid, folder: Path, jobs: int = 1, scheduler: str = "") -> Path:
-    """Run the cells of a grid that are not finished below `folder`, and write the table of all of them.
+    """Run the cells of a grid that are not finished below `folder`, and write the table of all that are.
 
     jobs: cells at a time on this machine. scheduler: the address of a Dask scheduler, whose workers run them instead.
     A cell that fails does not stop the others. Returns the table's path. Raises CourseError when any cell failed.
@@ -107,7 +107,7 @@ def sweep(grid: Grid, folder: Path, jobs: int = 1, scheduler: str = "") -> Path:
             except CourseError as error:
                 failed.append(str(error))
             bar.update()
-    path = write_file(folder / TABLE, _lines(rows_of(cells, folder)))
+    path = write_file(make_folder(folder) / TABLE, as_lines(rows_of(folder)))
     if failed:
         raise CourseError(f"{len(failed)} of {len(cells)} cells failed; the first: {failed[0]}")
     return path
@@ -120,26 +120,28 @@ def expected(cells: Sequence[Cell], folder: Path) -> tuple[int, float]:
     return len(cells) - len(records), (len(cells) - len(records)) * mean
 
 
-def rows_of(cells: Iterable[Cell], folder: Path) -> list[dict[str, Any]]:
-    """The rows of all finished cells, each with where it is from."""
+def rows_of(folder: Path) -> list[dict[str, Any]]:
+    """The rows of all finished cells below `folder`, whichever grid they were of, each with where it is from."""
     rows = []
-    for cell in cells:
-        if record := record_of(cell, folder):
+    for path in sorted(folder.glob(f"*/{RECORD}")):
+        if record := read_record(path):
+            origin = {key: record["cell"][key] for key in ("profile", "steps")}
+            origin |= {"version": TABLE_VERSION, "code": record["code"]}
             machine = {key: record["machine"][key] for key in ("device", "torch")}
-            origin = {"profile": cell.profile, "steps": cell.steps, "version": TABLE_VERSION, "code": record["code"]}
             cost = {"seconds": record["seconds"], "peak_mb": record["peak_mb"]}
             rows += [row | origin | machine | cost for row in record["rows"]]
     return rows
+
+
+def as_lines(rows: Iterable[dict[str, Any]]) -> str:
+    """A table's text: a row a line, as JSON."""
+    return "".join(json.dumps(row) + "\n" for row in rows)
 
 
 def own_table(profile: str) -> list[dict[str, Any]]:
     """The rows of the learner's own sweep where there is one, else those of the reference run's."""
     path = runs_folder("sweep", profile) / TABLE
     return load_table(path) if path.is_file() else load_reference_table(profile)
-
-
-def _lines(rows: Iterable[dict[str, Any]]) -> str:
-    return "".join(json.dumps(row) + "\n" for row in rows)
 
 
 def _warn_of_other_code(cells: Sequence[Cell], folder: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest, kstest
 
-from course_lib.crops import AREA_LAWS, Crops, CropScheme, bounding_box, crop_size, uniforms
+from course_lib.crops import AREA_LAWS, PARTS_OF_SCHEME, Crops, CropScheme, bounding_box, crop_size, uniforms
 from course_lib.sources import Source, load_source
 
 schemes = st.builds(
@@ -245,3 +245,19 @@ def test_crop_size_and_bounding_box() -> None:
 def test_negative_seeds_are_refused() -> None:
     with pytest.raises(ValueError, match="seed"):
         uniforms(-1, 0, 1)
+
+
+def test_a_part_left_out_is_left_out_and_the_rest_stays() -> None:
+    whole, source = CropScheme(), blank(640, 427)
+    for part, replaced in PARTS_OF_SCHEME.items():
+        changed = {key for key in dataclasses.asdict(whole) if getattr(whole.without(part), key) != getattr(whole, key)}
+        assert changed == set(replaced)
+    assert (whole.without("rotation").sample(source, 500).angle.abs() < 1e-4).all()
+    assert (whole.without("flip").sample(source, 500).affine[:, :, :2].det() > 0).all()
+    assert torch.allclose(whole.without("colour").sample(source, 500).colour, torch.eye(3, 4), atol=1e-6)
+    nothing = whole.without("all").sample(source, 500)
+    assert torch.allclose(nothing.size, torch.tensor(427.0), atol=1e-3), "the largest square that lies inside"
+    assert nothing.affine[:, 1].unique(dim=0).shape == (1, 3), "it slides along the longer side only"
+    assert whole.without("") == whole
+    with pytest.raises(ValueError, match="part must be one of crop, rotation, colour, flip or all, got 'blur'"):
+        whole.without("blur")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Callable
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 
+from course_lib.claims import above, interval
 from course_lib.crops import bounding_box, colour_map, crop_size, flip_map
 from course_lib.errors import CourseError
 from course_lib.exercises import attempted, check, diagnose, find_exercises
@@ -24,6 +27,12 @@ def stub(*args: Any) -> Any:
 
 def box_without_abs(w: Any, h: Any, angle: Any) -> Any:
     return w * angle.cos() + h * angle.sin(), w * angle.sin() + h * angle.cos()
+
+
+def about(points: Any, reach: float) -> Any:
+    """An interval about the mean, by so many standard deviations."""
+    middle, spread = sum(points) / len(points), statistics.stdev(points)
+    return middle - reach * spread, middle + reach * spread
 
 
 def own_mean(train: Any, test: Any) -> Any:
@@ -101,6 +110,25 @@ WRONG: list[tuple[str, Callable[..., Any], str]] = [
     ("05.fold", lambda w, g, v: w / v.sqrt()[:, None, None, None], "gain is missing"),
     ("05.fold", lambda w, g, v: w * g / v.sqrt(), "It raised RuntimeError"),
     ("06.standardise", own_mean, "by their own mean"),
+    ("08.paired", lambda a, b: b - a, "are not a number there"),
+    ("08.paired", lambda a, b: (b - a).dropna(), "the other way round"),
+    ("08.paired", lambda a, b: (a - b).abs().dropna(), "lose which of the two was better"),
+    ("08.paired", lambda a, b: pd.Series(a.to_numpy() - b.to_numpy()[:3], a.index), "in another order"),
+    ("08.paired", lambda a, b: pd.Series(a.to_numpy() - b.to_numpy()[:3]), "other seeds"),
+    ("08.paired", lambda a, b: a.mean() - b.mean(), "A value for each seed is expected"),
+    ("08.interval", lambda x: interval(x)[::-1], "ends are swapped"),
+    ("08.interval", lambda x: about(x, 1.96 / len(x) ** 0.5), "as if the spread were known"),
+    ("08.interval", lambda x: about(x, 3.1824463), "where one more seed may fall"),
+    ("08.interval", lambda x: about(x, 3.1824463 * (3 / 4) ** 0.5 / 2), "divides by n - 1"),
+    ("08.interval", lambda x: (min(x), max(x)), "does not lie about the mean"),
+    ("08.interval", lambda x: about(x, 1), "not in its reach"),
+    ("08.interval", lambda x: sum(x) / len(x), "Two numbers are expected"),
+    ("08.above", lambda low, high, bound: "holds" if low + high > 2 * bound else "fails", "decide by its middle"),
+    ("08.above", lambda low, high, bound: above(-high, -low, -bound), "The other way round"),
+    ("08.above", lambda low, high, bound: "holds" if low > bound else "undecided", "says more than that"),
+    ("08.above", lambda low, high, bound: "fails" if high < bound else "undecided", "is enough for the claim"),
+    ("08.above", lambda low, high, bound: above(low, high, 0), "another bound is not looked at"),
+    ("08.above", lambda low, high, bound: low > bound, "one of the three words"),
     ("06.standardise", pooled_mean, "that is a leak"),
     ("06.standardise", leak_in_place, "by their own mean"),
     ("06.standardise", lambda a, b: (a - a.mean(), b - a.mean()), "Training features"),

@@ -23,7 +23,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 from course_lib.anatomy import lint, strip
 from course_lib.headers import fill, title, write_notebook
 from course_lib.networks import LAYERS
-from course_lib.notebooks import execute, find_notebooks, hidden_errors, read_parameters
+from course_lib.notebooks import EXPERIMENT, execute, find_notebooks, hidden_errors, read_parameters
 
 BAD = ROOT / "tests/bad_notebooks"
 COURSE = find_notebooks()
@@ -37,6 +37,11 @@ def test_the_anatomy_of_a_notebook(path: Path) -> None:
 @pytest.mark.parametrize("path", COURSE, ids=lambda path: path.stem)
 def test_a_notebook_says_what_it_was_measured_at(path: Path) -> None:
     assert "Measured at `quick` on" in nbformat.read(path, 4).cells[0].source
+
+
+def test_the_experiment_has_the_form_of_the_others() -> None:
+    (path,) = find_notebooks([EXPERIMENT])
+    assert lint(path) == [] and path not in COURSE
 
 
 def damaged(change: Callable[[NotebookNode], None], folder: Path) -> Path:
@@ -242,7 +247,7 @@ def test_the_results_have_the_promised_form(run: Path) -> None:
         ("random, looked", "conv2"),
     }
     for row in summary["probes"]:
-        assert set(row) == {"method", "source", "n", "data", "layer", "accuracy", "seed"}
+        assert set(row) - {"left_out"} == {"method", "source", "n", "data", "layer", "accuracy", "low", "high", "seed"}
         assert 0.1 < row["accuracy"] < 1 and row["data"] == "photos10" and row["seed"] == 0
     assert (run.parent / "copy.json").read_text() == (run / "results.json").read_text()
 
@@ -319,6 +324,12 @@ ANSWERS = {
     },
     "05": {"fold_batchnorm": "return filters * (gain / (variance + eps) ** 0.5).view(-1, 1, 1, 1)"},
     "06": {"standardise": "m, s = train.mean(0), train.std(0) + 1e-5\n    return (train - m) / s, (test - m) / s"},
+    "08": {
+        "paired": "both = [seed for seed in one.index if seed in other.index]\n    return one[both] - other[both]",
+        "interval": "x = pd.Series(points)\n    reach = student.ppf(0.975, len(x) - 1) * x.sem()\n"
+        "    return x.mean() - reach, x.mean() + reach",
+        "above": 'return "holds" if low > bound else "undecided" if high > bound else "fails"',
+    },
 }
 """What a learner may write, in words of its own; never the library's functions."""
 
