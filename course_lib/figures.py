@@ -43,7 +43,7 @@ MARKERS = {
 PEN_COLOURS = tuple(tuple(bytes.fromhex(colour[1:])) for colour in list(COLOURS.values())[2:])
 """The colours that outlines take in turn."""
 
-_OTHER = "#E69F00"  # a method of the reader's own
+_OTHERS = ("#E69F00", "#8B5A00", "#7A3B69", "#004D40", "#5E5E00", "#1A237E")  # what is no method, in turn
 RIGHT, WRONG = "#009E73", "#D55E00"
 
 _DPI = 100
@@ -270,7 +270,7 @@ def accuracy_by_layer(rows: Sequence[dict], title: str) -> Picture:
         hue_order=methods,
         style="method",
         style_order=methods,
-        palette={method: COLOURS.get(method, _OTHER) for method in methods},
+        palette=_palette(methods),
         markers={method: MARKERS.get(method, "*") for method in methods},
         dashes=False,
         errorbar="sd",
@@ -281,6 +281,12 @@ def accuracy_by_layer(rows: Sequence[dict], title: str) -> Picture:
     means = table.groupby(["method", "layer"])["accuracy in %"].mean()
     words = "; ".join(f"{m} {means[m].iloc[0]:.0f} at conv1 and {means[m].iloc[-1]:.0f} at conv5" for m in methods)
     return Picture(figure, f"{title}. Accuracy in percent, {words}")
+
+
+def _palette(names: Sequence[str]) -> dict[str, str]:
+    """A method's own colour for a method's name, and another for every other name."""
+    others = [name for name in names if name not in COLOURS]
+    return {n: COLOURS.get(n) or _OTHERS[others.index(n) % len(_OTHERS)] for n in names}
 
 
 def accuracy_by_choice(rows: Sequence[dict], choice: str, order: Sequence[str], title: str) -> Picture:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import subprocess
+import zipfile
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -56,7 +58,19 @@ def make_reference(
     _write(profile, seeds, data, runs, probed, commit)
     # The first notebook shows the reference, so it can run only now that there is one.
     runs += [_run(folder / f"seed-{seed}-start", [first], profile, seed, data[0]) for seed in seeds]
-    return _write(profile, seeds, data, runs, probed, commit)
+    path = _write(profile, seeds, data, runs, probed, commit)
+    _pack(profile, folder)
+    return path
+
+
+def _pack(profile: str, folder: Path) -> None:
+    """All that was written into assets/ as one file, folder/assets.zip: to be brought from the machine that ran it, and
+    unpacked in the root of a checkout."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted([*assets_folder().glob(f"reference/{profile}*"), *assets_folder().glob("figures/*")]):
+            archive.write(path, Path("assets") / path.relative_to(assets_folder()))
+    write_file(folder / "assets.zip", content.getvalue())
 
 
 def _probe(folder: Path, profile: str, seed: int, data: str) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import zipfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +13,15 @@ import torch
 from safetensors.torch import save_file
 
 from course_lib import reference, results
+from course_lib.cells import Cell, keep
 from course_lib.datasets import CropDataset
 from course_lib.errors import CourseError
 from course_lib.labelled import load_labelled
 from course_lib.networks import LAYERS
-from course_lib.notebooks import NotebookResult
+from course_lib.notebooks import NotebookResult, find_notebooks
 from course_lib.probes import ProbeResult, probe
 from course_lib.profiles import start
-from course_lib.results import band, load_reference, probe_rows
+from course_lib.results import TABLE_VERSION, band, load_reference, probe_rows
 from course_lib.sources import load_source
 from course_lib.trained import pretrain, untrained
 
@@ -74,10 +77,15 @@ def test_a_reference_is_made_from_nothing(course: Course, tmp_path: Path) -> Non
     summary = json.loads(path.read_text())
     assert summary["command"].endswith("--seeds 0,1 --data photos10 --data folder:birds")
     assert len(summary["probes"]) == 2 * 2 * len(METHODS) * len(LAYERS)
-    assert [len(n["seconds"]) for n in summary["notebooks"]] == [2] * 7, "every notebook is timed once a seed"
+    assert [len(n["seconds"]) for n in summary["notebooks"]] == [2] * len(find_notebooks()), (
+        "every notebook is timed once a seed"
+    )
     assert set(results.load_reference_filters("quick")) == set(METHODS)
     for name in ("crops", "filters", "layers"):
         assert (tmp_path / f"assets/figures/{name}.png").read_bytes().startswith(b"\x89PNG")
+    packed = zipfile.ZipFile(tmp_path / "runs/assets.zip")
+    assert {"assets/reference/quick.json", "assets/figures/layers.png"} <= set(packed.namelist())
+    assert packed.read("assets/reference/quick.json") == path.read_bytes()
     assert course.ran[-1] == "00_start_here 1", "the notebook that shows the reference runs after it is there"
 
 
@@ -86,6 +94,16 @@ def test_finished_runs_are_kept(course: Course, tmp_path: Path) -> None:
     course.ran.clear()
     reference.make_reference("quick", [0, 1], ["photos10"], tmp_path / "runs")
     assert course.ran and all(line.split()[1] == "1" for line in course.ran)
+
+
+def test_a_grid_that_was_swept_becomes_part_of_it(course: Course, tmp_path: Path) -> None:
+    cell = Cell("rotnet", "china", 1, "crop", 0, "photos10", "quick")
+    machine = {"device": "2 CPU cores", "torch": "2"}
+    record = {"version": TABLE_VERSION, "cell": asdict(cell), "code": "abc", "machine": machine}
+    keep(record | {"seconds": 30, "peak_mb": 900, "rows": [{"layer": "conv1"}]}, cell, tmp_path / "runs/sweep")
+    reference.make_reference("quick", [0], ["photos10"], tmp_path / "runs")
+    (row,) = results.load_reference_table("quick")
+    assert row["layer"] == "conv1" and row["code"] == "abc" and row["device"] == "2 CPU cores"
 
 
 def test_no_reference_is_made_of_a_failed_run(course: Course, tmp_path: Path) -> None:
