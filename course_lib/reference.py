@@ -10,13 +10,11 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file, save
-from torch import Tensor
-
 from course_lib.crops import CropScheme
 from course_lib.errors import CourseError
 from course_lib.figures import COLOURS, Picture, accuracy_by_layer, compare_filters
 from course_lib.files import make_folder, write_file
+from course_lib.films import first_layers, keep_films, save_films
 from course_lib.machine import describe_machine
 from course_lib.notebooks import find_notebooks
 from course_lib.panels import crop_panel
@@ -27,9 +25,6 @@ from course_lib.sources import load_source
 
 PROBES = "06"
 """The notebook that is run once more for every labelled set, with all methods."""
-
-SHOWN = ("rotnet", "supervised")
-"""Whose first layers are pictured: at `quick` the others' are not trained for long enough to be seen to change."""
 
 
 def make_reference(profile: str, seeds: Sequence[int], data: Sequence[str], folder: Path) -> Path:
@@ -121,22 +116,15 @@ def _commit() -> str:
 
 
 def _write_pictures(profile: str, probed: Sequence[dict[str, Any]], trained: Path) -> None:
-    filters = _filters(trained)
-    write_file(make_folder(assets_folder() / "reference") / f"{profile}-filters.safetensors", save(filters))
+    films = keep_films(trained.glob("*.safetensors"), profile)
+    save_films(films, make_folder(assets_folder() / "reference") / f"{profile}-films.safetensors")
     figures = make_folder(assets_folder() / "figures")
     labelled = probed[0]["probes"][0]["data"]
     rows = [row for run in probed for row in run["probes"] if row["data"] == labelled]
     rows = [row for row in rows if row["method"] in COLOURS]  # and not the controls, which have one layer
     for name, picture in {
         "crops": Picture(crop_panel(load_source("china"), CropScheme(), 64), "One photograph, and crops of it"),
-        "filters": compare_filters(filters, "First-layer filters: untrained, from one photograph, from labels"),
+        "filters": compare_filters(first_layers(films), "First-layer filters, untrained and trained"),
         "layers": accuracy_by_layer(rows, f"Linear probes on {labelled}"),
     }.items():
         write_file(figures / f"{name}.png", picture.png())
-
-
-def _filters(trained: Path) -> dict[str, Tensor]:
-    """The first layers' filters (n, 3, k, k) of some networks in a folder of trainings, by method."""
-    films = {name: load_file(next(trained.glob(f"{name}-*.safetensors")))["history.film"] for name in SHOWN}
-    random = {"random": films[SHOWN[0]][0]}
-    return {name: film.contiguous() for name, film in (random | {k: films[k][-1] for k in SHOWN}).items()}
