@@ -87,7 +87,7 @@ def train_method(method: str, profile: str, source: str, n: int, seed: int, step
 @click.option("--data", multiple=True, default=("photos10",), show_default=True, help="Labelled sets to probe with.")
 @click.option("--out", type=click.Path(path_type=Path), help="Where the runs go; finished ones there are kept.")
 def reference(profile: str, seeds: str, data: tuple[str, ...], out: Path | None) -> None:
-    """Run the course with several seeds, and write the bands, filters and figures into assets/."""
+    """Run the course with several seeds, and write the bands, films and figures into assets/."""
     from course_lib.profiles import runnable_profile
     from course_lib.reference import make_reference
     from course_lib.trained import runs_folder

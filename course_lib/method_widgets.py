@@ -66,10 +66,10 @@ def explore_codes(method: BiGAN, data: CropDataset, seed: int = 0) -> Panel:
 
 def explore_films(films: Iterable[Film]) -> Panel:
     """Any two networks' first layers side by side: what trained each and on which pictures, and a slider over the time
-    of their trainings. Films begin at the left with the first, at the right with the next method's."""
+    of their trainings. It begins with the first and the last method."""
     films = [film.ordered() for film in films]
     methods = list(dict.fromkeys(film.method for film in films))
-    left, right = _FilmChoice("left", films, methods[0]), _FilmChoice("right", films, methods[min(1, len(methods) - 1)])
+    left, right = _FilmChoice("left", films, methods[0]), _FilmChoice("right", films, methods[-1])
     last = max(len(film.steps) for film in films) - 1
     slider = named_slider("frame", last, widgets.IntSlider, min=0, max=last)
     play = widgets.Play(value=last, min=0, max=last, interval=250)

@@ -1,4 +1,4 @@
-"""The reference: the course run with several seeds on one machine, kept in assets/ as bands, filters and figures."""
+"""The reference: the course run with several seeds on one machine, kept in assets/ as bands, films and figures."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PROBES = "06"
 
 
 def make_reference(profile: str, seeds: Sequence[int], data: Sequence[str], folder: Path) -> Path:
-    """Run the course once a seed below `folder`, and write assets/reference/PROFILE.json, the filters and the figures.
+    """Run the course once a seed below `folder`, and write assets/reference/PROFILE.json, the films and the figures.
 
     data: labelled sets; the first goes through all notebooks, and then each goes through the one with the probes, with
     all methods, whose networks the first run has trained. Runs that are in `folder` already are kept, so that an

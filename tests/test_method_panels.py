@@ -196,7 +196,7 @@ def test_films_have_one_new_picture_a_move() -> None:
     panel, drawn = explore_films(films()), []
     panel.image.observe(drawn.append, "value")
     (left, left_on), (right, _), (_, slider) = (row.children for row in panel.box.children[:3])
-    assert (left.value, right.value, slider.value) == ("rotnet", "bigan", 3)
+    assert (left.value, right.value, slider.value) == ("rotnet", "PCA", 3)
     moves = [(left, "bigan"), (left, "rotnet"), (left_on, "N = 10, kilo"), (right, "rotnet"), (slider, 0), (slider, 1)]
     for count, (control, value) in enumerate([*moves, (right, "PCA"), (left, "bigan")], 1):
         control.value = value
