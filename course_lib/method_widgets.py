@@ -90,7 +90,7 @@ class _FilmChoice:
         look = {"layout": {"width": "300px"}, "style": {"description_width": "62px"}}
         names = list(dict.fromkeys(film.method for film in films))
         self._method = widgets.Dropdown(options=names, value=method, description=side, **look)
-        self._pictures = widgets.Dropdown(options=self._of_method(), description="trained on", **look)
+        self._pictures = widgets.Dropdown(options=self._of_method(), description="on", **look)
         self.controls = [self._method, self._pictures]
         self._method.observe(self._other_method, "value")
         self._pictures.observe(self._other_pictures, "value")
