@@ -211,7 +211,7 @@ def test_another_method_keeps_the_pictures_where_it_has_them() -> None:
     assert left_on.options == left_on.options[:1] == ("N = 1, china",) and left_on.value == "N = 1, china"
     left.value = "rotnet"
     assert left_on.value == "N = 1, china" and "N = 10, kilo" in left_on.options
-    assert right.value == "bigan", "the other side stays"
+    assert right.value == "PCA", "the other side stays"
 
 
 def test_one_film_can_be_looked_at_alone() -> None:
