@@ -170,12 +170,17 @@ def filter_sheet(filters: Tensor, caption: str, columns: int = 8, scale: int = 6
 
 
 def compare_filters(sets: dict[str, Tensor], caption: str, columns: int = 8, scale: int = 6) -> Picture:
-    """First-layer filters of several networks, one panel each, under their names."""
-    figure = Figure(figsize=(4 * len(sets), 4.2 * next(iter(sets.values())).shape[0] / columns**2 + 0.4))
-    for axes, (name, filters) in zip(figure.subplots(1, len(sets), squeeze=False)[0], sets.items()):
-        axes.imshow(tile(filter_pixels(filters), columns, scale), interpolation="nearest")
-        axes.set_title(name)
+    """First-layer filters (n, 3, k, k) of several networks, one panel each, under their names; three in a row."""
+    sheets = {name: tile(filter_pixels(filters), columns, scale) for name, filters in sets.items()}
+    across = min(len(sheets), 3)
+    down = -(-len(sheets) // across)
+    height, width = next(iter(sheets.values())).shape[:2]
+    figure = Figure(figsize=(3.6 * across, (3.5 * height / width + 0.4) * down), layout="constrained")
+    for axes in figure.subplots(down, across, squeeze=False).flat:
         axes.axis("off")
+    for axes, (name, sheet) in zip(figure.axes, sheets.items()):
+        axes.imshow(sheet, interpolation="nearest")
+        axes.set_title(name)
     return Picture(figure, caption)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import torch
@@ -19,7 +20,7 @@ BETTER = 0.1
 def effective_rank(filters: Tensor) -> float:
     """How many directions filters (n, c, k, k) share evenly: the participation ratio of their squared singular values.
 
-    From 1, where all are multiples of one filter, to the smaller of n and c * k * k.
+    From 1, where all are multiples of one filter, to the smaller of n and c * k * k. Taught in notebook 05.
     """
     power = torch.linalg.svdvals(filters.flatten(1).float()).square()
     return (power.sum().square() / power.square().sum()).item()
@@ -91,9 +92,11 @@ def by_frequency(filters: Tensor) -> Tensor:
 
 def _explained(shapes: Tensor, bases: Tensor) -> Tensor:
     """The most of each shape's power (n,) that lies in one of the bases (m, b, pixels), each of orthonormal rows."""
-    return torch.einsum("np,mbp->nmb", shapes, bases).square().sum(-1).amax(1)
+    parts = (bases.flatten(0, 1) @ shapes.T).square()
+    return parts.view(*bases.shape[:2], len(shapes)).sum(1).amax(0)
 
 
+@functools.cache
 def _gabors(k: int) -> Tensor:
     """Bases (m, 2, k * k) of waves of both phases under a bell, from half a wave across the kernel up."""
     angles = torch.arange(12) * math.pi / 12
@@ -107,6 +110,7 @@ def _gabors(k: int) -> Tensor:
     return torch.linalg.qr(torch.cat(parts).mT)[0].mT
 
 
+@functools.cache
 def _blobs(k: int) -> Tensor:
     """Bases (m, 1, k * k) of bells alone."""
     return F.normalize(torch.stack([bell.flatten() for _, _, bell in _bells(k)]))[:, None]

@@ -13,7 +13,9 @@ from torch import Tensor
 from course_lib.clustering import assign, kmeans
 from course_lib.crops import Crops
 from course_lib.datasets import CropDataset
-from course_lib.figures import RIGHT, WRONG, paste, to_pixels
+from course_lib.figures import RIGHT, WRONG, filter_pixels, paste, tile, to_pixels
+from course_lib.films import Film
+from course_lib.filters import effective_rank, matched_similarity, oriented_share
 from course_lib.pretext.bigan import BiGAN
 from course_lib.pretext.rotnet import RotNet
 
@@ -21,6 +23,7 @@ TURN_NAMES = ("0°", "90°", "180°", "270°")
 
 _LARGE = 224  # pixels of the one crop in a panel of turns
 _GAP = 4
+_TITLE = 42  # pixels of the two lines above a sheet of filters
 
 
 def turn_panel(method: RotNet, data: CropDataset, number: int, angle: float) -> tuple[np.ndarray, str]:
@@ -118,3 +121,39 @@ def generate(method: BiGAN, codes: Tensor) -> Tensor:
 def codes_of(method: BiGAN, images: Tensor) -> Tensor:
     """The encoder's codes (n, code) of pictures (n, 3, side, side)."""
     return method.encode(images).float()
+
+
+def films_panel(left: Film, right: Film, share: float, columns: int = 8) -> tuple[np.ndarray, str]:
+    """The first layers of two networks side by side at `share` of their trainings, in [0, 1]: pixels uint8, and words.
+
+    The words have the measures of `filters.py` for each, and how well the two match, now and before their first step.
+    """
+    (one, one_step), (other, other_step) = left.at(share), right.at(share)
+    halves = [
+        _titled(tile(filter_pixels(filters), columns, scale=max(1, 50 // filters.shape[-1])), film, step)
+        for film, filters, step in ((left, one, one_step), (right, other, other_step))
+    ]
+    gap = np.full((halves[0].shape[0], 24, 3), 255, np.uint8)
+    words = f"Left, {_measured(left, one, one_step)}; right, {_measured(right, other, other_step)}. "
+    return np.concatenate([halves[0], gap, halves[1]], 1), words + _match(left, right, one, other)
+
+
+def _titled(sheet: np.ndarray, film: Film, step: int) -> np.ndarray:
+    """A sheet of filters with two lines above it that say whose they are."""
+    canvas = Image.new("RGB", (sheet.shape[1], _TITLE), "white")
+    pen, font = ImageDraw.Draw(canvas), ImageFont.load_default(14)
+    pen.text((0, 2), film.method, fill="black", font=font)
+    pen.text((0, 20), f"{film.pictures}; step {step}", fill="black", font=font)
+    return np.concatenate([np.asarray(canvas), sheet])
+
+
+def _measured(film: Film, filters: Tensor, step: int) -> str:
+    numbers = f"{oriented_share(filters):.0%} oriented, {effective_rank(filters):.1f} directions"
+    return f"{film.method} ({film.pictures}) at step {step}: {numbers}"
+
+
+def _match(left: Film, right: Film, one: Tensor, other: Tensor) -> str:
+    if one.shape[1:] != other.shape[1:]:
+        return "They see different things, colours and edges, and cannot be matched."
+    start = matched_similarity(left.frames[0], right.frames[0])
+    return f"Their match is {matched_similarity(one, other):.2f}, and was {start:.2f} before the first step."

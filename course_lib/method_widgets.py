@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import ipywidgets as widgets
@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from course_lib.datasets import CropDataset
+from course_lib.films import Film
 from course_lib.grid_panels import CHOICES, grid_panel
-from course_lib.method_panels import codes_of, groups_panel, turn_panel, walk_panel
+from course_lib.method_panels import codes_of, films_panel, groups_panel, turn_panel, walk_panel
 from course_lib.networks import LAYERS
 from course_lib.pretext import Batch, method_names
 from course_lib.pretext.bigan import BiGAN
@@ -22,6 +23,7 @@ from course_lib.probes import POOLINGS
 from course_lib.widgets import Panel, named_slider
 
 _PAIRS = 9
+_WRAP = {"flex_flow": "row wrap"}
 _BEGINS = ("random codes", "codes of crops")
 
 
@@ -77,6 +79,59 @@ def explore_codes(method: BiGAN, data: CropDataset, seed: int = 0) -> Panel:
     return _panel([kind, share, deal], draw)
 
 
+def explore_films(films: Iterable[Film]) -> Panel:
+    """Any two networks' first layers side by side: what trained each and on which pictures, and a slider over the time
+    of their trainings. It begins with the first and the last method."""
+    films = [film.ordered() for film in films]
+    methods = list(dict.fromkeys(film.method for film in films))
+    left, right = _FilmChoice("left", films, methods[0]), _FilmChoice("right", films, methods[-1])
+    last = max(len(film.steps) for film in films) - 1
+    slider = named_slider("frame", last, widgets.IntSlider, min=0, max=last)
+    play = widgets.Play(value=last, min=0, max=last, interval=250)
+    widgets.jslink((play, "value"), (slider, "value"))
+    rows = [widgets.HBox(controls, layout=_WRAP) for controls in (left.controls, right.controls, [play, slider])]
+    panel = Panel(lambda: films_panel(left.film, right.film, slider.value / max(1, last)), rows)
+    left.on_change = right.on_change = panel.redraw
+    slider.observe(panel.redraw, "value")
+    return panel
+
+
+class _FilmChoice:
+    """A network chosen by two drop-downs: its method, and those of the pictures that there is a film of."""
+
+    def __init__(self, side: str, films: Sequence[Film], method: str) -> None:
+        self._films = films
+        self.on_change: Callable[[], None] = lambda: None
+        look = {"layout": {"width": "300px"}, "style": {"description_width": "62px"}}
+        names = list(dict.fromkeys(film.method for film in films))
+        self._method = widgets.Dropdown(options=names, value=method, description=side, **look)
+        self._pictures = widgets.Dropdown(options=self._of_method(), description="on", **look)
+        self.controls = [self._method, self._pictures]
+        self._method.observe(self._other_method, "value")
+        self._pictures.observe(self._other_pictures, "value")
+
+    @property
+    def film(self) -> Film:
+        """The one that is chosen."""
+        asked = (self._method.value, self._pictures.value)
+        return next(film for film in self._films if (film.method, film.pictures) == asked)
+
+    def _of_method(self) -> list[str]:
+        return [film.pictures for film in self._films if film.method == self._method.value]
+
+    def _other_method(self, _: Any) -> None:
+        """Offer the pictures of this method, and keep to the same ones where it can: one new picture, not three."""
+        kept, options = self._pictures.value, self._of_method()
+        self._pictures.unobserve(self._other_pictures, "value")
+        self._pictures.options = options
+        self._pictures.value = kept if kept in options else options[0]
+        self._pictures.observe(self._other_pictures, "value")
+        self.on_change()
+
+    def _other_pictures(self, _: Any) -> None:
+        self.on_change()
+
+
 def some_codes(method: BiGAN, data: CropDataset, kind: str, seed: int) -> tuple[Tensor, Tensor]:
     """Pairs of codes, two times (9, code): `random codes`, or `codes of crops`."""
     index = torch.arange(2 * _PAIRS, device=data.source.device)
@@ -88,7 +143,7 @@ def some_codes(method: BiGAN, data: CropDataset, kind: str, seed: int) -> tuple[
 
 
 def _panel(controls: list[Any], draw: Any) -> Panel:
-    panel = Panel(draw, [widgets.HBox(controls, layout={"flex_flow": "row wrap"})])
+    panel = Panel(draw, [widgets.HBox(controls, layout=_WRAP)])
     for control in controls:
         control.observe(panel.redraw, "value")
     return panel

@@ -1,4 +1,4 @@
-"""The reference: the course run with several seeds on one machine, kept in assets/ as bands, filters and figures."""
+"""The reference: the course run with several seeds on one machine, kept in assets/ as bands, films and figures."""
 
 from __future__ import annotations
 
@@ -12,13 +12,11 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file, save
-from torch import Tensor
-
 from course_lib.crops import CropScheme
 from course_lib.errors import CourseError
 from course_lib.figures import COLOURS, Picture, accuracy_by_layer, compare_filters
 from course_lib.files import make_folder, write_file
+from course_lib.films import first_layers, keep_films, save_films
 from course_lib.machine import describe_machine
 from course_lib.notebooks import find_notebooks
 from course_lib.panels import crop_panel
@@ -31,14 +29,11 @@ from course_lib.sweep import Grid, as_lines, rows_of, sweep
 PROBES = "06"
 """The notebook that is run once more for every labelled set, with all methods."""
 
-SHOWN = ("rotnet", "supervised")
-"""Whose first layers are pictured: at `quick` the others' are not trained for long enough to be seen to change."""
-
 
 def make_reference(
     profile: str, seeds: Sequence[int], data: Sequence[str], folder: Path, grid: Grid | None = None, jobs: int = 1
 ) -> Path:
-    """Run the course once a seed below `folder`, and write assets/reference/PROFILE.json, the filters and the figures.
+    """Run the course once a seed below `folder`, and write assets/reference/PROFILE.json, the films and the figures.
 
     data: labelled sets; the first goes through all notebooks, and then each goes through the one with the probes, with
     all methods, whose networks the first run has trained. grid: cells to run too, `jobs` at a time; their table becomes
@@ -54,7 +49,7 @@ def make_reference(
     first, *others = find_notebooks()
     runs = [_run(folder / f"seed-{seed}", others, profile, seed, data[0]) for seed in seeds]
     probed = [_probe(folder, profile, seed, name) for name in data for seed in seeds]
-    _write_pictures(profile, probed, folder / f"seed-{seeds[0]}" / "trained")
+    _write_pictures(profile, probed, _trainings(folder, seeds[0]))
     _write(profile, seeds, data, runs, probed, commit)
     # The first notebook shows the reference, so it can run only now that there is one.
     runs += [_run(folder / f"seed-{seed}-start", [first], profile, seed, data[0]) for seed in seeds]
@@ -143,23 +138,22 @@ def _commit() -> str:
     return asked.stdout.strip() or "unknown"
 
 
-def _write_pictures(profile: str, probed: Sequence[dict[str, Any]], trained: Path) -> None:
-    filters = _filters(trained)
-    write_file(make_folder(assets_folder() / "reference") / f"{profile}-filters.safetensors", save(filters))
+def _trainings(folder: Path, seed: int) -> list[Path]:
+    """The finished trainings of a seed's notebooks, and those of the grid's cells."""
+    patterns = (f"seed-{seed}/trained/*.safetensors", "sweep/*/trained/*.safetensors")
+    return [path for pattern in patterns for path in folder.glob(pattern)]
+
+
+def _write_pictures(profile: str, probed: Sequence[dict[str, Any]], trained: Sequence[Path]) -> None:
+    films = keep_films(trained, profile)
+    save_films(films, make_folder(assets_folder() / "reference") / f"{profile}-films.safetensors")
     figures = make_folder(assets_folder() / "figures")
     labelled = probed[0]["probes"][0]["data"]
     rows = [row for run in probed for row in run["probes"] if row["data"] == labelled]
     rows = [row for row in rows if row["method"] in COLOURS]  # and not the controls, which have one layer
     for name, picture in {
         "crops": Picture(crop_panel(load_source("china"), CropScheme(), 64), "One photograph, and crops of it"),
-        "filters": compare_filters(filters, "First-layer filters: untrained, from one photograph, from labels"),
+        "filters": compare_filters(first_layers(films), "First-layer filters, untrained and trained"),
         "layers": accuracy_by_layer(rows, f"Linear probes on {labelled}"),
     }.items():
         write_file(figures / f"{name}.png", picture.png())
-
-
-def _filters(trained: Path) -> dict[str, Tensor]:
-    """The first layers' filters (n, 3, k, k) of some networks in a folder of trainings, by method."""
-    films = {name: load_file(next(trained.glob(f"{name}-*.safetensors")))["history.film"] for name in SHOWN}
-    random = {"random": films[SHOWN[0]][0]}
-    return {name: film.contiguous() for name, film in (random | {k: films[k][-1] for k in SHOWN}).items()}

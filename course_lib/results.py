@@ -16,12 +16,11 @@ from typing import Any
 
 import nbformat
 import pandas as pd
-from safetensors.torch import load_file
 from scipy.special import stdtrit
-from torch import Tensor
 
 import course_lib
 from course_lib.errors import CourseError
+from course_lib.films import Film, load_films
 from course_lib.networks import LAYERS
 from course_lib.probes import ProbeResult
 
@@ -108,10 +107,10 @@ def load_reference_table(profile: str) -> list[dict[str, Any]]:
     return load_table(path) if path.is_file() else []
 
 
-def load_reference_filters(profile: str) -> dict[str, Tensor]:
-    """First-layer filters (n, 3, k, k) of the reference run's networks, by method; empty where none was made yet."""
-    path = assets_folder() / "reference" / f"{profile}-filters.safetensors"
-    return load_file(path) if path.is_file() else {}
+def load_reference_films(profile: str) -> dict[str, Film]:
+    """Films of the first layers of the reference run's networks, by METHOD/N/SOURCE; empty where none was made yet."""
+    path = assets_folder() / "reference" / f"{profile}-films.safetensors"
+    return load_films(path) if path.is_file() else {}
 
 
 def assets_folder() -> Path:

@@ -117,6 +117,7 @@ def _describe_crops(data: CropDataset) -> dict[str, Any]:
     pixels = data.source.texels.cpu().numpy().tobytes()
     return {
         "source": data.source.name,
+        "n": len(data.source),
         "pixels": hashlib.sha256(pixels).hexdigest(),
         "scheme": asdict(data.scheme),
         "d": len(data),
@@ -127,7 +128,7 @@ def _describe_crops(data: CropDataset) -> dict[str, Any]:
 
 def _describe_labelled(data: LabelledImages) -> dict[str, Any]:
     pixels = data.train_images.cpu().numpy().tobytes() + data.train_labels.cpu().numpy().tobytes()
-    return {"name": data.name, "pixels": hashlib.sha256(pixels).hexdigest()}
+    return {"name": data.name, "n": len(data), "pixels": hashlib.sha256(pixels).hexdigest()}
 
 
 def _hash(facts: dict[str, Any]) -> str:

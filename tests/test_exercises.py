@@ -10,12 +10,14 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
+from scipy.optimize import linear_sum_assignment
 
 from course_lib.claims import above, interval
 from course_lib.crops import bounding_box, colour_map, crop_size, flip_map
 from course_lib.errors import CourseError
 from course_lib.exercises import attempted, check, diagnose, find_exercises
 from course_lib.exercises.compare import difference
+from course_lib.filters import effective_rank, matched_similarity
 from course_lib.pretext.bigan import found_again, game
 
 EXERCISES = find_exercises()
@@ -55,6 +57,19 @@ def leak_in_place(train: Any, test: Any) -> Any:
 def fold_in_place(filters: Any, gain: Any, variance: Any, eps: float = 1e-5) -> Any:
     filters *= (gain / (variance + eps).sqrt())[:, None, None, None]
     return filters
+
+
+def entropy_rank(filters: Any) -> Any:
+    shares = torch.linalg.svdvals(filters.flatten(1)).square() / filters.square().sum()
+    return (-(shares * shares.log()).sum()).exp()
+
+
+def cosines(one: Any, other: Any) -> Any:
+    return torch.cosine_similarity(one.flatten(1)[:, None], other.flatten(1)[None], dim=-1)
+
+
+def assigned(scores: Any, maximize: bool) -> Any:
+    return scores[linear_sum_assignment(scores.numpy(), maximize=maximize)].mean()
 
 
 WRONG: list[tuple[str, Callable[..., Any], str]] = [
@@ -109,6 +124,21 @@ WRONG: list[tuple[str, Callable[..., Any], str]] = [
     ("05.fold", lambda w, g, v: w * (g * v.sqrt())[:, None, None, None], "multiply by the standard deviation"),
     ("05.fold", lambda w, g, v: w / v.sqrt()[:, None, None, None], "gain is missing"),
     ("05.fold", lambda w, g, v: w * g / v.sqrt(), "It raised RuntimeError"),
+    ("05.rank", lambda w: torch.linalg.matrix_rank(w.flatten(1)), "every direction alike"),
+    ("05.rank", lambda w: torch.linalg.svdvals(w.flatten(1)).sum() ** 2 / w.square().sum(), "singular value squared"),
+    ("05.rank", lambda w: 1 / effective_rank(w), "upside down"),
+    ("05.rank", lambda w: effective_rank(w) / w.square().sum(), "not the sum"),
+    ("05.rank", entropy_rank, "exponential of an entropy"),
+    ("05.rank", lambda w: torch.linalg.svdvals(w), "one number is expected"),
+    ("05.rank", lambda w: effective_rank(w[:, :1]), "Your number is"),
+    ("05.match", lambda a, b: assigned(cosines(a, b), True), "sign turned"),
+    ("05.match", lambda a, b: cosines(a, b).abs().amax(1).mean(), "some take the same one"),
+    ("05.match", lambda a, b: cosines(a, b).abs().amax(0).mean(), "some take the same one"),
+    ("05.match", lambda a, b: cosines(a, b).abs().diag().mean(), "in the order they come in"),
+    ("05.match", lambda a, b: assigned(cosines(a, b).abs(), False), "worst pairing"),
+    ("05.match", lambda a, b: assigned((a.flatten(1) @ b.flatten(1).T).abs(), True), "length 1 first"),
+    ("05.match", lambda a, b: len(a) * matched_similarity(a, b), "sum over the pairs"),
+    ("05.match", lambda a, b: None, "returned nothing"),
     ("06.standardise", own_mean, "by their own mean"),
     ("08.paired", lambda a, b: b - a, "are not a number there"),
     ("08.paired", lambda a, b: (b - a).dropna(), "the other way round"),

@@ -11,9 +11,17 @@ from sklearn.linear_model import Ridge
 from course_lib.clustering import whiten
 from course_lib.datasets import CropDataset
 from course_lib.figures import bar_chart, training_picture
+from course_lib.films import Film
 from course_lib.labelled import photos10
-from course_lib.method_panels import groups_panel, tilted, turn_panel, walk_panel
-from course_lib.method_widgets import explore_codes, explore_groups, explore_probes, explore_turns, some_codes
+from course_lib.method_panels import films_panel, groups_panel, tilted, turn_panel, walk_panel
+from course_lib.method_widgets import (
+    explore_codes,
+    explore_films,
+    explore_groups,
+    explore_probes,
+    explore_turns,
+    some_codes,
+)
 from course_lib.networks import LAYERS
 from course_lib.pretext.bigan import BiGAN
 from course_lib.pretext.rotnet import RotNet, four_turns
@@ -158,3 +166,54 @@ def test_the_panel_of_probes(preview: Preview) -> None:
     words = preview_panel(preview, "conv3", "average", 40)[1]
     assert words.startswith("Preview of conv3 with 40 labels, average pooling: random ")
     slide(explore_probes(preview, 200))
+
+
+def films(k: int = 5) -> list[Film]:
+    """Two methods that begin alike, one of them on few and on many pictures, and a still of slopes."""
+    draws = torch.Generator().manual_seed(0)
+    start = torch.randn(1, 16, 3, k, k, generator=draws)
+    grown = [torch.cat([start, torch.randn(3, 16, 3, k, k, generator=draws)]) for _ in range(3)]
+    steps = torch.tensor([0, 1, 4, 9])
+    found = [Film("rotnet", n, source, grown[i], steps) for i, (n, source) in enumerate([(1, "china"), (10, "kilo")])]
+    return [*found, Film("bigan", 1, "china", grown[2], steps * 10), Film("PCA", 0, "", start[:, :, :2], steps[:1])]
+
+
+@pytest.mark.parametrize("k", [5, 11])
+def test_two_networks_stand_side_by_side(k: int) -> None:
+    rotnet, _, bigan, pca = films(k)
+    pictures = {share: films_panel(rotnet, bigan, share) for share in (0.0, 0.4, 1.0)}
+    assert len({pixels.shape for pixels, _ in pictures.values()}) == 1
+    words = pictures[1.0][1]
+    assert words.startswith("Left, rotnet (N = 1, china) at step 9: ")
+    assert "right, bigan (N = 1, china) at step 90: " in words and words.count("directions") == 2
+    assert "Their match is 1.00, and was 1.00 before the first step." in pictures[0.0][1], "they begin alike"
+    assert "match is 1.00" not in words and "was 1.00 before" in words
+    pixels, words = films_panel(rotnet, pca, 1.0)
+    assert pixels.shape == pictures[0.0][0].shape and words.endswith("cannot be matched.")
+
+
+def test_films_have_one_new_picture_a_move() -> None:
+    panel, drawn = explore_films(films()), []
+    panel.image.observe(drawn.append, "value")
+    (left, left_on), (right, _), (_, slider) = (row.children for row in panel.box.children[:3])
+    assert (left.value, right.value, slider.value) == ("rotnet", "PCA", 3)
+    moves = [(left, "bigan"), (left, "rotnet"), (left_on, "N = 10, kilo"), (right, "rotnet"), (slider, 0), (slider, 1)]
+    for count, (control, value) in enumerate([*moves, (right, "PCA"), (left, "bigan")], 1):
+        control.value = value
+        assert len(drawn) == count and "<b>" not in panel.words.value, (control.description, value)
+    assert "Left, bigan (N = 1, china)" in panel.words.value and "right, PCA (no pictures)" in panel.words.value
+
+
+def test_another_method_keeps_the_pictures_where_it_has_them() -> None:
+    (left, left_on), (right, _), _ = (row.children for row in explore_films(films()).box.children[:3])
+    left_on.value = "N = 10, kilo"
+    left.value = "bigan"
+    assert left_on.options == left_on.options[:1] == ("N = 1, china",) and left_on.value == "N = 1, china"
+    left.value = "rotnet"
+    assert left_on.value == "N = 1, china" and "N = 10, kilo" in left_on.options
+    assert right.value == "PCA", "the other side stays"
+
+
+def test_one_film_can_be_looked_at_alone() -> None:
+    panel = explore_films(films()[:1])
+    assert "Left, rotnet" in panel.words.value and "right, rotnet" in panel.words.value

@@ -322,7 +322,14 @@ ANSWERS = {
         "found_again": "a, b = images.flatten(1), again.flatten(1)\n    own = torch.arange(len(a), device=a.device)\n"
         "    return (torch.cdist(a, b).argmin(1) == own).float().mean()",
     },
-    "05": {"fold_batchnorm": "return filters * (gain / (variance + eps) ** 0.5).view(-1, 1, 1, 1)"},
+    "05": {
+        "fold_batchnorm": "return filters * (gain / (variance + eps) ** 0.5).view(-1, 1, 1, 1)",
+        "effective_rank": "rows = filters.flatten(1)\n    gram = rows @ rows.T\n"
+        "    return float(gram.trace() ** 2 / (gram * gram).sum())",
+        "matched_similarity": "a, b = (x.flatten(1) / x.flatten(1).norm(dim=1, keepdim=True) for x in (one, other))\n"
+        "    alike = (a @ b.T).abs()\n    rows, columns = linear_sum_assignment(-alike.numpy())\n"
+        "    return float(alike[rows, columns].mean())",
+    },
     "06": {"standardise": "m, s = train.mean(0), train.std(0) + 1e-5\n    return (train - m) / s, (test - m) / s"},
     "08": {
         "paired": "both = [seed for seed in one.index if seed in other.index]\n    return one[both] - other[both]",

@@ -71,8 +71,8 @@ def test_the_wheel_has_all_that_a_notebook_needs(tmp_path: Path) -> None:
     assert {"course_lib/report.html.j2", "course_lib/assets/reference/quick.json"} <= names
     code = (
         "import course_lib, pathlib; assert pathlib.Path(course_lib.__file__).parts[-3] == 'site';"
-        "from course_lib.results import load_reference, load_reference_filters;"
-        "assert load_reference('quick') and load_reference_filters('quick')"
+        "from course_lib.results import load_reference, load_reference_films;"
+        "assert load_reference('quick') and load_reference_films('quick')"
     )
     site = tmp_path / "site"
     zipfile.ZipFile(wheel).extractall(site)

@@ -39,7 +39,9 @@ class Course:
         trained = folder / "trained"
         trained.mkdir(exist_ok=True)
         for method in METHODS[1:]:
-            save_file({"history.film": torch.rand(2, 32, 3, 5, 5)}, trained / f"{method}-0.safetensors")
+            film = {"history.film": torch.rand(2, 32, 3, 5, 5), "history.film_steps": torch.tensor([0, 9])}
+            facts = {"method": method, "seed": 0, "profile": {"name": profile}, "data": {"name": "china", "n": 1}}
+            save_file(film, trained / f"{method}-0.safetensors", {"facts": json.dumps(facts)})
         done = []
         for path, values in parameters.items():
             self.ran.append(f"{path.stem} {values['SEED']} {values.get('DATA', '')}".strip())
@@ -77,10 +79,8 @@ def test_a_reference_is_made_from_nothing(course: Course, tmp_path: Path) -> Non
     summary = json.loads(path.read_text())
     assert summary["command"].endswith("--seeds 0,1 --data photos10 --data folder:birds")
     assert len(summary["probes"]) == 2 * 2 * len(METHODS) * len(LAYERS)
-    assert [len(n["seconds"]) for n in summary["notebooks"]] == [2] * len(find_notebooks()), (
-        "every notebook is timed once a seed"
-    )
-    assert set(results.load_reference_filters("quick")) == set(METHODS)
+    assert [len(n["seconds"]) for n in summary["notebooks"]] == [2] * len(find_notebooks()), "each is timed once a seed"
+    assert list(results.load_reference_films("quick")) == [f"{method}/1/china" for method in METHODS[1:]]
     for name in ("crops", "filters", "layers"):
         assert (tmp_path / f"assets/figures/{name}.png").read_bytes().startswith(b"\x89PNG")
     packed = zipfile.ZipFile(tmp_path / "runs/assets.zip")

@@ -91,8 +91,15 @@ def test_the_committed_reference_is_whole() -> None:
             for layer in LAYERS:
                 same = [r for r in reference["probes"] if (r["data"], r["method"], r["layer"]) == (data, method, layer)]
                 assert sorted(r["seed"] for r in same) == sorted(reference["seeds"])
-    assert set(results.load_reference_filters("quick")) == {"random", "rotnet", "supervised"}
+    films = results.load_reference_films("quick")
+    assert {"rotnet/1/china", "deepcluster/1/china", "bigan/1/china", "supervised/6000/photos10"} <= set(films)
+    assert all(len(film.frames) == len(film.steps) > 1 and film.frames.isfinite().all() for film in films.values())
     assert "/" not in json.dumps(reference["probes"])
+
+
+def test_without_a_reference_there_are_no_films(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "assets_folder", lambda: tmp_path)
+    assert results.load_reference_films("quick") == {}
 
 
 def test_one_photograph_beats_the_random_network_at_conv2_by_more_than_the_spread() -> None:
