@@ -19,11 +19,14 @@ from course_lib.errors import CourseError, unknown
 from course_lib.machine import release_memory
 from course_lib.networks import LAYERS, AlexNet
 
-NUMBERS = 9216
-"""Features a layer after pooling, about as many as in the paper: no layer wins by being larger."""
+NUMBERS = 9600
+"""Features a layer after pooling, at most: no layer wins by being larger. AlexNet at 224 px then has as many as
+published, 9216, 9408, 9600, 9216 and 9216 in the small form (RotNet), 9600, 9216, 9600, 9600 and 9216 in that of 2012
+(DeepCluster; Zhang et al. 2016)."""
 
 POOLINGS = {"max": F.adaptive_max_pool2d, "average": F.adaptive_avg_pool2d}
-"""Both are in use: RotNet and Asano et al. take the maximum, DeepCluster the average."""
+"""Both are in use: RotNet and Asano et al. take the maximum, DeepCluster the average. The windows are RotNet's, which
+share the map out evenly; the others' are of one size and pad the border or leave it out, for as many numbers."""
 
 DECAYS = (1e-3, 1e-2, 1e-1)
 """Weight decays to choose from. The features are standardised, so that one grid serves every layer."""
