@@ -183,7 +183,7 @@ def _decode(files: list[tuple[str, int]], side: int, kept: Path, told: Path) -> 
     rows, broken = [], []
     with new_file(kept) as file:
         _write_header(file, 0, side)  # numpy leaves room in it for any number of pictures
-        for path, label in tqdm(files, desc=f"decoding {kept.name}", delay=_PATIENCE, leave=False):
+        for path, label in tqdm(files, desc="decoding pictures", delay=_PATIENCE, mininterval=2, leave=False):
             try:
                 pixels = resize(read_image(path, shortest_side=1)[None], side).numpy().tobytes()
             except CourseError as error:
