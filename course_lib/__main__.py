@@ -278,18 +278,27 @@ def kmeans(json_path: Path | None) -> None:
     _finish_bench(["kmeans"], None, json_path)
 
 
+@bench.command()
+@click.option("--data", default="photos10", show_default=True, help="As a notebook's DATA: cifar10, folder:PATH.")
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the rows here too.")
+def probes(data: str, json_path: Path | None) -> None:
+    """Linear probes a second, and how accurate they are."""
+    _finish_bench(["probes"], None, json_path, _from_here("DATA", data))
+
+
 @bench.command("all")
 @_bench_options
 def bench_all(sides: str | None, json_path: Path | None) -> None:
     """Everything that there is to time, in some minutes."""
-    _finish_bench(["crops", "widgets", "train", "kmeans"], sides, json_path)
+    _finish_bench(["crops", "widgets", "train", "kmeans", "probes"], sides, json_path)
 
 
-def _finish_bench(names: list[str], sides: str | None, json_path: Path | None) -> None:
+def _finish_bench(names: list[str], sides: str | None, json_path: Path | None, data: str = "photos10") -> None:
     import json
 
     from course_lib.bench.crops import bench_crops
     from course_lib.bench.kmeans import bench_kmeans
+    from course_lib.bench.probes import bench_probes
     from course_lib.bench.training import bench_training
     from course_lib.bench.widgets import bench_widgets
     from course_lib.files import make_folder, write_file
@@ -306,6 +315,7 @@ def _finish_bench(names: list[str], sides: str | None, json_path: Path | None) -
         "widgets": bench_widgets,
         "train": lambda: bench_training(device),
         "kmeans": lambda: bench_kmeans(device),
+        "probes": lambda: bench_probes(device, data),
     }
     reports = []
     for name in names:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from course_lib.crops import Crops, CropScheme
+from course_lib.machine import memory_left
 from course_lib.render import render
 from course_lib.sources import Source
 
@@ -49,7 +50,8 @@ class LabelledImages:
     """Pictures with labels, in a training and a test part.
 
     name: as in tables. classes: the labels' names. train_images, test_images: (n, 3, side, side) uint8.
-    train_labels, test_labels: (n,) int64. note: what a reader of a table must know of it.
+    train_labels, test_labels: (n,) int64. note: what a reader of a table must know of it. The pictures may be more than
+    memory holds: then they are a file that is read as they are asked for, and must not be written to.
     """
 
     name: str
@@ -70,23 +72,35 @@ class LabelledImages:
 
     @property
     def device(self) -> torch.device:
-        """Where the pictures lie."""
-        return self.train_images.device
+        """Where the labels lie, and where every batch of pictures goes."""
+        return self.train_labels.device
 
     def to(self, device: torch.device | str) -> LabelledImages:
-        """The same pictures on a device."""
-        parts = ("train_images", "train_labels", "test_images", "test_labels")
+        """The same pictures on a device. Where they would take more than half of what is left there, they stay where
+        they are, and only the labels go."""
+        parts, device = ["train_labels", "test_labels"], torch.device(device)
+        if self.train_images.nbytes + self.test_images.nbytes < memory_left(device) / 2:
+            parts += ["train_images", "test_images"]
         return replace(self, **{part: getattr(self, part).to(device) for part in parts})
 
     def take(self, train: int, test: int, seed: int = 0) -> LabelledImages:
-        """A random part: at most `train` and `test` pictures, the same ones for the same seed."""
+        """A random part: at most `train` and `test` pictures, the same ones for the same seed.
+
+        A part that is asked for whole stays as it is, in its order: it may be larger than memory.
+        """
         rng = np.random.default_rng(seed)
         chosen = {}
         for part, most in (("train", train), ("test", test)):
             images, labels = getattr(self, f"{part}_images"), getattr(self, f"{part}_labels")
-            index = torch.from_numpy(rng.permutation(len(images))[:most]).to(self.device)
-            chosen |= {f"{part}_images": images[index], f"{part}_labels": labels[index]}
+            index = torch.from_numpy(rng.permutation(len(images))[:most])
+            if most < len(images):
+                chosen[f"{part}_images"] = images[index.to(images.device)]
+                chosen[f"{part}_labels"] = labels[index.to(labels.device)]
         return replace(self, **chosen)
+
+    def training_pictures(self, index: Tensor) -> Tensor:
+        """Some training pictures as the networks take them, on the device: (n, 3, side, side) in [-1, 1]."""
+        return to_float(self.train_images[index.to(self.train_images.device)].to(self.device))
 
 
 def to_float(images: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from course_lib.errors import CourseError
 
@@ -35,13 +36,20 @@ def write_file(path: str | Path, content: bytes | str) -> Path:
 
     Raises CourseError where the disk is full or the folder cannot be written to; the old file is then untouched.
     """
+    with new_file(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+    return Path(path)
+
+
+@contextmanager
+def new_file(path: str | Path) -> Iterator[BinaryIO]:
+    """A file to write to piece by piece, as `write_file` does at once: it takes its name when the block has ended."""
     path = Path(path)
-    data = content.encode() if isinstance(content, str) else content
     with disk_errors(path):
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(data)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             Path(name).chmod(0o644)
@@ -49,7 +57,6 @@ def write_file(path: str | Path, content: bytes | str) -> Path:
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
-    return path
 
 
 @contextmanager

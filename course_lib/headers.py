@@ -61,7 +61,7 @@ def _bench_table() -> list[str]:
     lines = [f"Measured on {report['machine']['device']}, torch {report['machine']['torch']}:", ""]
     lines += ["| who | what | rate | to ours | quality |", "|---|---|---|---|---|"]
     for row in report["rows"]:
-        side = "k-means" if row["unit"] == "runs/s" else f"{row['side']} px"
+        side = {"runs/s": "k-means", "layers/s": "probes"}.get(row["unit"], f"{row['side']} px")
         cells = f"{row['who']} | {side} | {rate_in_words(row)} | {row['ratio_to_ours']:.2g}"
         lines.append(f"| {cells} | {quality_in_words(row)} |")
     return lines

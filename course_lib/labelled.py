@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from tqdm import tqdm
 
 from course_lib.crops import CropScheme
 from course_lib.datasets import LabelledImages
 from course_lib.downloads import download
 from course_lib.errors import CourseError, unknown
-from course_lib.files import cache_folder, write_file
+from course_lib.files import cache_folder, new_file, write_file
 from course_lib.images import LUMA, TASK_PHOTOGRAPHS, read_image, read_photograph
 from course_lib.render import render
 from course_lib.sources import Source, shrink
+
+_PATIENCE = 5  # seconds of decoding before a bar is shown
 
 
 def load_labelled(name: str, side: int = 32) -> LabelledImages:
@@ -115,7 +121,8 @@ def cifar(name: str, side: int = 32) -> LabelledImages:
 def labelled_folder(root: Path, side: int = 32) -> LabelledImages:
     """A tree of pictures, root/train/CLASS/*.jpg and root/test/CLASS/*.jpg (or val/), as torchvision's ImageFolder.
 
-    Decoded once: the result is kept in the cache folder under the paths, sizes and times of all files. Files that
+    Decoded once, picture by picture, into a file in the cache folder, which is then read as it is asked for: a set
+    takes room on the disk, not in memory. It is kept under the paths, sizes and times of all pictures. Those that
     cannot be read are left out, and a warning counts them; another counts test pictures that are training pictures too.
     Raises CourseError for another layout, and for less than two classes.
     """
@@ -128,25 +135,15 @@ def labelled_folder(root: Path, side: int = 32) -> LabelledImages:
         raise CourseError(f"{root}: train/ has the classes {classes}, {test}/ has {test_classes}; make them the same")
     if len(classes) < 2:
         raise CourseError(f"{root}/train has one class, {classes[0]}, and there is nothing to tell apart; add another")
-    parts = {}
+    parts, prints = {}, {}
     for part, files in (("train", train_files), ("test", test_files)):
-        images, labels = _decoded(files, side)
-        parts |= {f"{part}_images": images, f"{part}_labels": labels}
+        parts[f"{part}_images"], parts[f"{part}_labels"], prints[part] = _decoded(files, side)
     data = LabelledImages(f"folder:{root.name}", classes, **parts)
-    if shared := count_shared(data):
+    if shared := int(np.isin(prints["test"], prints["train"]).sum()):
         total = len(data.test_images)
         words = f"{shared} of {total} test pictures of {root.name} are training pictures too: the accuracy is too good"
         warnings.warn(f"{words}; take them out of one of the two", stacklevel=3)
     return data
-
-
-def count_shared(data: LabelledImages) -> int:
-    """How many test pictures equal some training picture, pixel by pixel."""
-    train, test = (
-        [hash(image.tobytes()) for image in images.cpu().numpy()] for images in (data.train_images, data.test_images)
-    )
-    known = set(train)
-    return sum(one in known for one in test)
 
 
 def _list_classes(folder: Path) -> tuple[tuple[str, ...], list[tuple[str, int]]]:
@@ -159,32 +156,55 @@ def _list_classes(folder: Path) -> tuple[tuple[str, ...], list[tuple[str, int]]]
     return tuple(found.classes), found.samples
 
 
-def _decoded(files: list[tuple[str, int]], side: int) -> tuple[Tensor, Tensor]:
-    """The pictures (n, 3, side, side) uint8 and labels (n,), from the cache where they are there."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load, save
-
+def _decoded(files: list[tuple[str, int]], side: int) -> tuple[Tensor, Tensor, np.ndarray]:
+    """The pictures (n, 3, side, side) uint8, their labels (n,) and fingerprints (n,), from the cache where they are
+    there."""
     facts = [(path, label, *_size_and_time(Path(path))) for path, label in files]
-    key = hashlib.sha256(repr((side, facts)).encode()).hexdigest()[:16]
-    kept = cache_folder() / f"folder-{key}.safetensors"
-    if kept.exists():
-        with contextlib.suppress(SafetensorError, KeyError):  # a damaged file is decoded anew
-            found = load(kept.read_bytes())
-            return found["images"], found["labels"]
-    images, labels, broken = [], [], []
-    for path, label in files:
-        try:
-            images.append(resize(read_image(path, shortest_side=1)[None], side))
-            labels.append(label)
-        except CourseError as error:
-            broken.append(error)
+    kept = cache_folder() / f"folder-{hashlib.sha256(repr((side, facts)).encode()).hexdigest()[:16]}.npy"
+    told = kept.with_suffix(".labels.npy")
+    if kept.exists() and told.exists():
+        with contextlib.suppress(ValueError, OSError, EOFError):  # a damaged file is decoded anew
+            return _opened(kept, told)
+    _decode(files, side, kept, told)
+    return _opened(kept, told)
+
+
+def _opened(kept: Path, told: Path) -> tuple[Tensor, Tensor, np.ndarray]:
+    images, columns = np.load(kept, mmap_mode="r"), np.load(told)
+    if len(images) != len(columns):
+        raise ValueError(f"{kept} and {told} belong to different sets")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that it must not be written to, which nobody does
+        return torch.from_numpy(images), torch.from_numpy(columns[:, 0].copy()), columns[:, 1]
+
+
+def _decode(files: list[tuple[str, int]], side: int, kept: Path, told: Path) -> None:
+    """Write the pictures into a file for numpy, one at a time, and labels and fingerprints into another beside it."""
+    rows, broken = [], []
+    with new_file(kept) as file:
+        _write_header(file, 0, side)  # numpy leaves room in it for any number of pictures
+        for path, label in tqdm(files, desc="decoding pictures", delay=_PATIENCE, mininterval=2, leave=False):
+            try:
+                pixels = resize(read_image(path, shortest_side=1)[None], side).numpy().tobytes()
+            except CourseError as error:
+                broken.append(error)
+            else:
+                file.write(pixels)
+                rows.append((label, int.from_bytes(hashlib.sha256(pixels).digest()[:8], "little", signed=True)))
+        if not rows:
+            raise CourseError(f"none of the {len(files)} pictures could be read; the first: {broken[0]}")
+        file.seek(0)
+        _write_header(file, len(rows), side)
     if broken:
-        warnings.warn(f"{len(broken)} of {len(files)} pictures were left out; the first: {broken[0]}", stacklevel=4)
-    if not images:
-        raise CourseError(f"none of the {len(files)} pictures could be read; the first: {broken[0]}")
-    result = {"images": torch.cat(images), "labels": torch.tensor(labels)}
-    write_file(kept, save(result))
-    return result["images"], result["labels"]
+        warnings.warn(f"{len(broken)} of {len(files)} pictures were left out; the first: {broken[0]}", stacklevel=5)
+    columns = io.BytesIO()
+    np.save(columns, np.array(rows, dtype=np.int64))
+    write_file(told, columns.getvalue())
+
+
+def _write_header(file: BinaryIO, count: int, side: int) -> None:
+    shape = {"descr": "|u1", "fortran_order": False, "shape": (count, 3, side, side)}
+    np.lib.format.write_array_header_1_0(file, shape)
 
 
 def _size_and_time(path: Path) -> tuple[int, int]:

@@ -79,8 +79,12 @@ def release_memory() -> None:
         ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
-def memory_left() -> int:
-    """Bytes that this process can still take: the machine's, or what a container's limit leaves (as on Binder)."""
+def memory_left(device: torch.device | None = None) -> int:
+    """Bytes that this process can still take: the GPU's if `device` is one, else the machine's, or what a container's
+    limit leaves (as on Binder)."""
+    if device is not None and device.type == "cuda":
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + unused
     left = psutil.virtual_memory().available
     limit = os.environ.get("MEM_LIMIT", "")  # set by JupyterHub, and so by Binder
     return min(left, int(limit) - psutil.Process().memory_info().rss) if limit.isdigit() else left

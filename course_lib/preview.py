@@ -37,7 +37,9 @@ class Preview:
 
     def __init__(self, networks: Mapping[str, AlexNet], data: LabelledImages, numbers: int = 1_000) -> None:
         self.networks, self.numbers = dict(networks), numbers
-        self.data = data.take(PICTURES, PICTURES).to(next(next(iter(networks.values())).parameters()).device)
+        device = next(next(iter(networks.values())).parameters()).device
+        # One less than there are, so that the order is random in any case: the first few must be of every class.
+        self.data = data.take(min(PICTURES, len(data) - 1), PICTURES).to(device)
         self._kept: dict[tuple[str, str], tuple[dict[str, Tensor], dict[str, Tensor]]] = {}
 
     def accuracy(self, network: str, layer: str, pooling: str = "max", labels: int = PICTURES) -> float:

@@ -6,7 +6,8 @@ Taught in notebook 06.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -16,14 +17,17 @@ from torch import Tensor
 
 from course_lib.datasets import LabelledImages, to_float
 from course_lib.errors import CourseError, unknown
-from course_lib.machine import release_memory
-from course_lib.networks import LAYERS, AlexNet
+from course_lib.machine import memory_left, release_memory
+from course_lib.networks import LAYERS, SMALL_SIDE, AlexNet
 
-NUMBERS = 9216
-"""Features a layer after pooling, about as many as in the paper: no layer wins by being larger."""
+NUMBERS = 9600
+"""Features a layer after pooling, at most: no layer wins by being larger. AlexNet at 224 px then has as many as
+published, 9216, 9408, 9600, 9216 and 9216 in the small form (RotNet), 9600, 9216, 9600, 9600 and 9216 in that of 2012
+(DeepCluster; Zhang et al. 2016)."""
 
 POOLINGS = {"max": F.adaptive_max_pool2d, "average": F.adaptive_avg_pool2d}
-"""Both are in use: RotNet and Asano et al. take the maximum, DeepCluster the average."""
+"""Both are in use: RotNet and Asano et al. take the maximum, DeepCluster the average. The windows are RotNet's, which
+share the map out evenly; the others' are of one size and pad the border or leave it out, for as many numbers."""
 
 DECAYS = (1e-3, 1e-2, 1e-1)
 """Weight decays to choose from. The features are standardised, so that one grid serves every layer."""
@@ -34,6 +38,7 @@ STEPS = 100
 _CHOOSING = 30  # steps while the decay is chosen: the cross-entropies are then as far apart as at the optimum
 _BATCH = 100
 _LEAST = 20  # pictures, of which a tenth is held out
+_COPIES = 3  # of a layer's features in float32 that a fit holds beside them: a part of them, and that twice transformed
 
 
 @dataclass(frozen=True)
@@ -68,12 +73,16 @@ def probe(
 ) -> list[ProbeResult]:
     """One probe a layer, all from a single pass of the frozen trunk over the data.
 
-    pooling: "max" or "average", a key of POOLINGS. Raises CourseError for a layer or a pooling that there is not, and
-    where the training part lacks pictures of a class.
+    pooling: "max" or "average", a key of POOLINGS. Where memory cannot hold the features, the probes are trained in a
+    stream (`streaming.probe_streaming`), and a line says so.
+    Raises CourseError for a layer or a pooling that there is not, and where a class has no training pictures.
     """
     device = next(trunk.parameters()).device
     data = data.to(device)
-    _need_every_class(data)
+    need_every_class(data)
+    need, left = memory_needed(trunk, data, layers, numbers, pooling), memory_left(device)
+    if need > left:
+        return _probe_streaming(trunk, data, layers, numbers, pooling, need, left)
     train = pooled_features(trunk, data.train_images, layers, numbers, pooling)
     test = pooled_features(trunk, data.test_images, layers, numbers, pooling)
     release_memory()
@@ -85,7 +94,31 @@ def probe(
     return results
 
 
-def _need_every_class(data: LabelledImages) -> None:
+def _probe_streaming(
+    trunk: AlexNet, data: LabelledImages, layers: Sequence[str], numbers: int, pooling: str, need: int, left: int
+) -> list[ProbeResult]:
+    from course_lib.streaming import probe_streaming  # here, since it is built on this file
+
+    views = "published" if data.side > SMALL_SIDE else "whole"
+    gigabytes = f"{need / 1e9:,.1f} GB, and {max(left, 0) / 1e9:,.1f} are free"
+    print(f"The features of {data.name} would take {gigabytes}: the probes are trained by SGD in a stream instead.")
+    return probe_streaming(trunk, data, layers, numbers, pooling, views)
+
+
+def memory_needed(
+    trunk: AlexNet, data: LabelledImages, layers: Sequence[str] = LAYERS, numbers: int = NUMBERS, pooling: str = "max"
+) -> int:
+    """Bytes that `probe` takes at its height: all layers' features in float16, the widest ones in float32 as often as a
+    fit holds them, and its matrices of (f, f)."""
+    with frozen(trunk), torch.no_grad():
+        one = pool_layers(trunk, torch.zeros(1, 3, data.side, data.side, device=data.device), layers, numbers, pooling)
+    widths = [x.shape[1] for x in one.values()]
+    train, both = len(data), len(data) + len(data.test_images)
+    return 2 * both * sum(widths) + 4 * max(widths) * (both + _COPIES * train + 3 * max(widths))
+
+
+def need_every_class(data: LabelledImages) -> None:
+    """Raises CourseError, naming them, where the training part lacks pictures of some classes."""
     counts = torch.bincount(data.train_labels, minlength=len(data.classes))
     if missing := [data.classes[i] for i in (counts == 0).nonzero()[:, 0].tolist()]:
         few = f"{len(data)} training pictures of {data.name} hold none of {', '.join(missing[:5])}"
@@ -98,21 +131,38 @@ def pooled_features(
 ) -> dict[str, Tensor]:
     """The layers' feature maps, pooled to at most `numbers` values each: (n, channels * s * s) float16 a layer.
 
-    images: (n, 3, side, side) uint8. The trunk runs in evaluation mode, so that BatchNorm does not learn from them.
+    images: (n, 3, side, side) uint8, wherever they lie; the features lie with the trunk, which runs in evaluation mode,
+    so that BatchNorm does not learn from them.
     """
+    device = next(trunk.parameters()).device
+    kept: dict[str, Tensor] = {}
+    with frozen(trunk):
+        for start in range(0, len(images), _BATCH):
+            some = to_float(images[start : start + _BATCH].to(device))
+            for layer, x in pool_layers(trunk, some, layers, numbers, pooling).items():
+                if layer not in kept:  # made whole at once: many small parts would hold the freed memory between them
+                    kept[layer] = x.new_empty(len(images), x.shape[1], dtype=torch.float16)
+                kept[layer][start : start + len(x)] = x
+    return kept
+
+
+def pool_layers(trunk: AlexNet, images: Tensor, layers: Sequence[str], numbers: int, pooling: str) -> dict[str, Tensor]:
+    """The layers' maps of pictures (n, 3, side, side) in [-1, 1], pooled and flattened: (n, channels * s * s) each."""
     if pooling not in POOLINGS:
         raise unknown("pooling", pooling, tuple(POOLINGS))
+    maps = trunk.features(images, layers)
+    return {layer: POOLINGS[pooling](one, pool_side(one, numbers)).flatten(1) for layer, one in maps.items()}
+
+
+@contextmanager
+def frozen(trunk: AlexNet) -> Iterator[None]:
+    """The trunk in evaluation mode, and afterwards in the mode that it was in."""
     was_training = trunk.training
     trunk.eval()
-    kept: dict[str, Tensor] = {}
-    for start in range(0, len(images), _BATCH):
-        for layer, maps in trunk.features(to_float(images[start : start + _BATCH]), layers).items():
-            pooled = POOLINGS[pooling](maps, pool_side(maps, numbers)).flatten(1)
-            if layer not in kept:  # made whole at once: many small parts would hold the freed memory between them
-                kept[layer] = pooled.new_empty(len(images), pooled.shape[1], dtype=torch.float16)
-            kept[layer][start : start + len(pooled)] = pooled
-    trunk.train(was_training)
-    return kept
+    try:
+        yield
+    finally:
+        trunk.train(was_training)
 
 
 def pool_side(maps: Tensor, numbers: int) -> int:

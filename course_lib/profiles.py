@@ -65,7 +65,7 @@ PROFILES = {
         d=1_281_167,
         train=50_000,
         test=10_000,
-        numbers=9_216,
+        numbers=9_600,
         gpu=True,
     ),
     "paper": Profile(
@@ -78,7 +78,7 @@ PROFILES = {
         d=1_281_167,
         train=1_281_167,
         test=50_000,
-        numbers=9_216,
+        numbers=9_600,
         gpu=True,
     ),
 }

@@ -127,8 +127,10 @@ def _describe_crops(data: CropDataset) -> dict[str, Any]:
 
 
 def _describe_labelled(data: LabelledImages) -> dict[str, Any]:
-    pixels = data.train_images.cpu().numpy().tobytes() + data.train_labels.cpu().numpy().tobytes()
-    return {"name": data.name, "n": len(data), "pixels": hashlib.sha256(pixels).hexdigest()}
+    pixels = hashlib.sha256()
+    for part in (*data.train_images.split(1_000), data.train_labels):  # they may be more than memory holds
+        pixels.update(part.cpu().numpy().tobytes())
+    return {"name": data.name, "n": len(data), "pixels": pixels.hexdigest()}
 
 
 def _hash(facts: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,11 @@ from click.testing import CliRunner
 
 from course_lib import bench
 from course_lib.__main__ import main
-from course_lib.bench import Peer, compare, kmeans, peers
+from course_lib.bench import Peer, compare, kmeans, peers, probes
 from course_lib.bench.crops import grid_sample, own_peers
 from course_lib.bench.widgets import bench_widgets
 from course_lib.crops import CropScheme
+from course_lib.profiles import PROFILES
 from course_lib.quality import exact_crops, psnr
 from course_lib.sources import Source, generate
 
@@ -155,6 +157,26 @@ def test_the_k_means_bench(monkeypatch: pytest.MonkeyPatch) -> None:
         *("faiss", "flash-kmeans", "fast-pytorch-kmeans"),
         *("fast-pytorch-kmeans, its quality", "faiss, its quality"),
     }
+
+
+def test_the_probes_bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its form, with lightly and without; and that all the ways find about the same."""
+    monkeypatch.setitem(probes.SIZES, "cpu", probes.Size(200, 200, 2))
+    monkeypatch.setattr(probes, "PROFILES", {"quick": replace(PROFILES["quick"], side=16, width=0.1, numbers=100)})
+    for absent in (False, True):
+        if absent:
+            monkeypatch.setitem(sys.modules, "lightly.utils.benchmarking", None)
+        done = CliRunner().invoke(main, ["bench", "probes", "--json", str(tmp_path / "probes.json")])
+        assert done.exit_code == 0, done.output
+        written = json.loads((tmp_path / "probes.json").read_text())
+        rows = {row["who"]: row for row in written["rows"]}
+        assert list(rows)[:4] == ["ours", "ours, conv5 alone", "ours, in a stream", "scikit-learn"]
+        assert all(set(row) == ROW and row["unit"] == "layers/s" and row["rate"] > 0 for row in rows.values())
+        assert all(10 < row["quality"] < 100 for who, row in rows.items() if who != "lightly"), "guessing is 10 %"
+        assert abs(rows["scikit-learn"]["quality"] - rows["ours, conv5 alone"]["quality"]) < 8
+        assert "2 passes run, the rate is that of 36" in rows["ours, in a stream"]["what"]
+        assert "lightly" in rows or [entry["who"] for entry in written["skipped"]] == ["lightly"]
+    assert "lightly" not in rows and f"{rows['ours']['quality']:.1f} %" in done.output
 
 
 def test_the_widgets_bench(monkeypatch: pytest.MonkeyPatch) -> None:

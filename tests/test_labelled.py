@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import io
 import pickle
+import subprocess
+import sys
 import tarfile
 import warnings
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -157,12 +161,88 @@ def test_resize_keeps_the_centre() -> None:
     assert resize(images, 64).shape == (1, 3, 64, 64)
 
 
-def test_a_damaged_cache_is_decoded_anew(tmp_path: Path) -> None:
+@pytest.mark.parametrize("left", [0, 50, 5_000])
+@pytest.mark.parametrize("which", ["folder-*[!s].npy", "folder-*.labels.npy"])
+def test_a_damaged_cache_is_decoded_anew(which: str, left: int, tmp_path: Path) -> None:
     root = make_folder(tmp_path / "pets")
-    first = load_labelled(f"folder:{root}")
-    for kept in (tmp_path / "cache").glob("folder-*"):
-        kept.write_bytes(kept.read_bytes()[:50])
-    assert torch.equal(load_labelled(f"folder:{root}").train_images, first.train_images)
+    first = load_labelled(f"folder:{root}").train_images.clone()
+    damaged = list((tmp_path / "cache").glob(which))
+    for kept in damaged:
+        content = kept.read_bytes()
+        kept.unlink()  # cut in place, it would be cut for whoever has it open
+        kept.write_bytes(content[:left] if len(content) > left else content + bytes(8))
+    assert len(damaged) == 2
+    again = load_labelled(f"folder:{root}")
+    assert torch.equal(again.train_images, first) and again.train_labels.tolist() == [0, 0, 0, 1, 1, 1]
+
+
+def test_decoding_holds_one_picture_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of all that was decoded, only the last is still alive when the next is read; what comes back is a file."""
+    root = make_folder(tmp_path / "pets", count=20)
+    decoded, alive = [], []
+    original = labelled.read_image
+
+    def read(path: str, **limits: int) -> torch.Tensor:
+        gc.collect()
+        alive.append(sum(one() is not None for one in decoded))
+        picture = original(path, **limits)
+        decoded.append(weakref.ref(picture))
+        return picture
+
+    monkeypatch.setattr(labelled, "read_image", read)
+    data = load_labelled(f"folder:{root}", 64)
+    assert len(alive) == 80 and max(alive) <= 1
+    (kept,) = {
+        path for path in (tmp_path / "cache").glob("folder-*[!s].npy") if np.load(path).sum() == data.train_images.sum()
+    }
+    with kept.open("r+b") as file:
+        file.seek(128), file.write(b"*")
+    assert data.train_images[0, 0, 0, 0] == ord("*"), "it is the file that is looked at, and not a copy"
+
+
+def test_decoding_takes_no_memory_for_what_it_has_decoded(tmp_path: Path) -> None:
+    """Two thousand pictures, 98 MB at 128 pixels, in a process of their own: it grows by a small part of that."""
+    root = make_folder(tmp_path / "many", count=1)
+    for i in range(2_000):
+        (root / "train/cat" / f"copy{i}.png").hardlink_to(root / "train/cat/0.png")
+    script = f"""
+import psutil, threading, time, torch
+from pathlib import Path
+from course_lib import labelled
+labelled.labelled_folder(Path({str(make_folder(tmp_path / "few"))!r}), 128)  # what is loaded once, is loaded
+me = psutil.Process()
+own = lambda: me.memory_info().rss - me.memory_info().shared  # without the pages of files, which are given up at need
+before, most, done = own(), 0, False
+def watch():
+    global most
+    while not done:
+        most = max(most, own())
+        time.sleep(0.01)
+thread = threading.Thread(target=watch)
+thread.start()
+data = labelled.labelled_folder(Path({str(root)!r}), 128)
+done = True
+thread.join()
+print(len(data), data.train_images.nbytes, most - before)
+"""
+    out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    count, size, grown = map(int, out.split())
+    assert count == 2_002 and size == 2_002 * 3 * 128**2 and grown < size / 4
+
+
+def test_a_part_asked_for_whole_is_not_copied(tmp_path: Path) -> None:
+    data = load_labelled(f"folder:{make_folder(tmp_path / 'pets')}")
+    assert data.take(6, 5).train_images is data.train_images
+    assert data.take(6, 5).test_images is not data.test_images
+    assert data.to("cpu").train_images.data_ptr() == data.train_images.data_ptr()
+
+
+def test_pictures_that_do_not_fit_on_the_device_stay_where_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = photos10(16, 40, 20)
+    for left, where in ((10**9, "meta"), (3 * data.train_images.nbytes // 2, "cpu")):
+        monkeypatch.setattr("course_lib.datasets.memory_left", lambda _, left=left: left)
+        moved = data.to("meta")
+        assert moved.train_images.device.type == where and moved.device.type == "meta"
 
 
 def test_a_link_that_leads_nowhere_is_left_out(tmp_path: Path) -> None:
@@ -186,11 +266,27 @@ def test_pictures_in_both_parts_are_counted(tmp_path: Path) -> None:
         load_labelled(f"folder:{root}")
 
 
-def test_16_bit_and_tiny_pictures_are_taken(tmp_path: Path) -> None:
+def test_16_bit_pictures_are_scaled_to_8(tmp_path: Path) -> None:
+    """And not cut off at 255 of 65,535, which turns them white."""
     root = make_folder(tmp_path)
-    deep = np.linspace(0, 65535, 1600, dtype=np.uint16).reshape(40, 40)
-    Image.fromarray(deep).save(root / "train/cat/deep.png")
-    Image.fromarray(np.full((1, 3, 3), 200, np.uint8)).save(root / "train/dog/tiny.png")
+    deep = np.linspace(0, 65535, 1024, dtype=np.uint16).reshape(32, 32)
+    Image.fromarray(deep).save(root / "train/cat/00.png")
+    assert Image.open(root / "train/cat/00.png").mode == "I;16"
+    picture = load_labelled(f"folder:{root}").train_images[1, 0]
+    assert torch.equal(picture, torch.from_numpy((deep / 257).round().astype(np.uint8)))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (200, 3), (3, 200)])
+@pytest.mark.filterwarnings("error")
+def test_tiny_pictures_are_taken(size: tuple[int, int], tmp_path: Path) -> None:
+    root = make_folder(tmp_path)
+    Image.new("RGB", size, (200, 100, 0)).save(root / "train/dog/tiny.png")
     data = load_labelled(f"folder:{root}")
-    assert len(data) == 8
-    assert any(image.float().std() > 60 for image in data.train_images), "16 bits are scaled, not cut off"
+    assert len(data) == 7 and data.train_images[6, :, 5, 7].tolist() == [200, 100, 0]
+
+
+def test_the_layout_of_the_cache_is_numpys(tmp_path: Path) -> None:
+    """Whole files, that anything can read, and no half-written one beside them."""
+    load_labelled(f"folder:{make_folder(tmp_path / 'pets')}")
+    names = sorted(path.name for path in (tmp_path / "cache").iterdir())
+    assert len(names) == 4 and all(name.endswith(".npy") and not name.startswith(".") for name in names)

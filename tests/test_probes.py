@@ -13,6 +13,7 @@ from course_lib.errors import CourseError
 from course_lib.labelled import photos10
 from course_lib.networks import LAYERS, AlexNet
 from course_lib.probes import (
+    NUMBERS,
     ProbeResult,
     fit_probe,
     logistic_regression,
@@ -22,6 +23,7 @@ from course_lib.probes import (
     probe,
     standardise,
 )
+from course_lib.profiles import PROFILES
 
 
 def problem(n: int = 300, f: int = 40, classes: int = 5, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -117,6 +119,25 @@ def test_batchnorm_does_not_learn_from_the_probe() -> None:
 )
 def test_pool_side(channels: int, side: int, numbers: int, pooled: int) -> None:
     assert pool_side(torch.zeros(1, channels, side, side), numbers) == pooled
+
+
+@pytest.mark.parametrize("pooling", ["max", "average"])
+@pytest.mark.parametrize(
+    ("form", "sides", "counts"),
+    [
+        ("small", [12, 7, 5, 6, 6], [9216, 9408, 9600, 9216, 9216]),
+        ("2012", [10, 6, 5, 5, 6], [9600, 9216, 9600, 9600, 9216]),
+    ],
+)
+def test_alexnet_at_224_has_the_published_numbers(form: str, sides: list[int], counts: list[int], pooling: str) -> None:
+    """RotNet's in the small form, DeepCluster's in that of 2012; and `paper` asks for them."""
+    trunk, profile = AlexNet(224, 1.0, form).eval(), PROFILES["paper"]
+    assert (profile.side, profile.width, profile.numbers) == (224, 1.0, NUMBERS)
+    images = torch.randint(0, 256, (2, 3, 224, 224), dtype=torch.uint8)
+    with torch.no_grad():
+        maps = trunk.features(images.float())
+    assert [pool_side(one, NUMBERS) for one in maps.values()] == sides
+    assert [one.shape[1] for one in pooled_features(trunk, images, pooling=pooling).values()] == counts
 
 
 def test_a_probe_of_every_layer() -> None:

@@ -28,13 +28,14 @@ class Peer:
     """One way of doing the work.
 
     who: the name in tables. what: what one call does, in words. count: units of work a call. make: prepares, and
-    returns the call; an exception means that the peer is absent. quality: measures how good the result is, in dB.
+    returns the call; an exception means that the peer is absent. quality: measures how good the result is, in the unit
+    of the bench.
     bytes_written: what one call leaves in memory, for the share of the memory's bandwidth.
     """
 
     who: str
     what: str
-    count: int
+    count: float
     make: Callable[[], Callable[[], Any]]
     quality: Callable[[], float] | None = None
     bytes_written: int = 0
@@ -81,9 +82,12 @@ def rate_in_words(row: dict[str, Any]) -> str:
 
 
 def quality_in_words(row: dict[str, Any], digits: int = 0) -> str:
-    """How good the result is: of crops in dB, of k-means the objective in percent above ours; empty where unknown."""
+    """How good the result is: of crops in dB, of k-means the objective in percent above ours, of probes the accuracy
+    in percent; empty where unknown."""
     if row["quality"] is None:
         return ""
+    if row["unit"] == "layers/s":
+        return f"{row['quality']:.1f} %"
     return f"{row['quality']:+.2f} %" if row["unit"] == "runs/s" else f"{row['quality']:.{digits}f} dB"
 
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from course_lib.datasets import LabelledImages, to_float
+from course_lib.datasets import LabelledImages
 from course_lib.networks import AlexNet, head
 from course_lib.pretext import Batch, Method
 from course_lib.profiles import Profile
@@ -43,7 +43,7 @@ class Supervised(Method):
     def loss(self, data: LabelledImages, batch: Batch) -> tuple[Tensor, Tensor]:
         """Cross-entropy of the labels, and the share told right, over the batch's training pictures."""
         labels = data.train_labels[batch.index]
-        logits = self(augment(to_float(data.train_images[batch.index]), batch))
+        logits = self(augment(data.training_pictures(batch.index), batch))
         return F.cross_entropy(logits, labels), (logits.argmax(1) == labels).float().mean()
 
 
