@@ -19,7 +19,7 @@ from course_lib.networks import AlexNet
 from course_lib.probes import NUMBERS, ProbeResult, fit_probe, pooled_features, probe
 
 _LEVELS = 8  # of each colour in the histogram
-_AT_ONCE = 200  # pictures whose colours are counted together
+_AT_ONCE = 200  # pictures that are worked on together
 _PATCHED = 200  # crops that patches are cut from
 _SEEN = 2_000  # crops that BatchNorm sees
 
@@ -115,7 +115,7 @@ def whitening(flat: Tensor) -> tuple[Tensor, Tensor]:
 def pixels(images: Tensor, numbers: int = NUMBERS) -> Tensor:
     """Pictures (n, 3, side, side) uint8, averaged down to at most `numbers` values each: (n, f)."""
     side = min(int((numbers / 3) ** 0.5), images.shape[-1])
-    return F.adaptive_avg_pool2d(images.float(), side).flatten(1)
+    return torch.cat([F.adaptive_avg_pool2d(some.float(), side).flatten(1) for some in images.split(_AT_ONCE)])
 
 
 def colours(images: Tensor) -> Tensor:
@@ -139,4 +139,5 @@ def permuted(trunk: AlexNet, data: LabelledImages, layer: str, numbers: int = NU
 
 
 def _without_network(name: str, data: LabelledImages, train: Tensor, test: Tensor) -> ProbeResult:
+    train, test = train.to(data.device), test.to(data.device)  # the pictures may lie elsewhere
     return fit_probe(name, train, data.train_labels, test, data.test_labels, (0.1, 1.0))

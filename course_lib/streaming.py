@@ -76,7 +76,8 @@ def probe_streaming(
 ) -> list[ProbeResult]:
     """One probe a layer, all by SGD in the same passes of the frozen trunk.
 
-    views: a key of VIEWS. epochs: passes; with fewer than 36 the rate falls at the same shares of them. Pictures may be
+    views: a key of VIEWS. epochs: passes; with another number the rate falls at the same shares of them. The published
+    36 are meant for a million pictures: with ten thousand, the deepest layers have not arrived. Pictures may be
     larger than the trunk's side: 256 pixels for 224, as published. In the results `decay` is the published one, and
     `train_accuracy` that of the last pass, on its crops and while it went on.
     Raises CourseError as `probes.probe` does, and for views that there are not.

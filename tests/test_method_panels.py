@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tiny
@@ -156,6 +158,47 @@ def test_a_preview_computes_features_once(preview: Preview, monkeypatch: pytest.
         preview.accuracy("random", "conv1", pooling)
     monkeypatch.setattr("course_lib.preview.pooled_features", None)
     assert 0 < preview.accuracy("random", "conv5", "average", 40) < 1
+
+
+def test_a_slider_costs_one_small_solve_a_network(preview: Preview, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No features, no probe, and a system no larger than the fewer of pictures and features: that is what a move of a
+    slider takes, on any machine."""
+    preview_panel(preview, "conv1", "max", 300)
+    solved, sides = 0, []
+
+    def counted(x: torch.Tensor, *rest: object) -> torch.Tensor:
+        nonlocal solved
+        solved += 1
+        sides.append(min(x.shape))
+        return ridge(x, *rest)
+
+    monkeypatch.setattr("course_lib.preview.ridge", counted)
+    monkeypatch.setattr("course_lib.preview.pooled_features", None)
+    monkeypatch.setattr("course_lib.probes.logistic_regression", None)
+    for moves, labels in enumerate((20, 40, 299), 1):
+        preview_panel(preview, "conv4", "max", labels)
+        assert solved == moves * len(preview.networks)
+    assert sides[:4] == [20, 20, 40, 40] and max(sides) <= 200, "with 200 numbers a layer"
+
+
+def test_networks_of_several_methods_and_n_stand_beside_each_other() -> None:
+    """Method and N are chosen by the names that are given; a long one must not run out of the picture."""
+    trunk = tiny.method("rotnet").trunk.eval()
+    names = ["random", "rotnet, N = 1", "rotnet, N = 10", "deepcluster, N = 1,000"]
+    preview = Preview(dict.fromkeys(names, trunk), photos10(32, 60, 40), 50)
+    pixels, words = preview_panel(preview, "conv1", "max", 40)
+    assert all(f"{name} " in words for name in names)
+    assert (pixels[:, :4] == 255).all(), "no name touches the left edge"
+    rows = [pixels[8 + 34 * i : 34 + 34 * i, :162] for i in range(len(names))]
+    assert all((row < 128).any() for row in rows)
+
+
+def test_the_first_labels_are_of_every_class(preview: Preview) -> None:
+    """Also of a folder, whose pictures lie class by class."""
+    data = photos10(32, 100, 40)
+    order = data.train_labels.argsort(stable=True)
+    ordered = replace(data, train_images=data.train_images[order], train_labels=data.train_labels[order])
+    assert len(Preview(preview.networks, ordered, 50).data.train_labels[:40].unique()) > 7
 
 
 def test_the_panel_of_probes(preview: Preview) -> None:
