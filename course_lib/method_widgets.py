@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import ipywidgets as widgets
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from course_lib.datasets import CropDataset
+from course_lib.frozen_pictures import depth_panel
 from course_lib.method_panels import codes_of, groups_panel, turn_panel, walk_panel
 from course_lib.networks import LAYERS
 from course_lib.pretext import Batch
@@ -45,6 +47,12 @@ def explore_probes(preview: Preview, labels: int = 1_000) -> Panel:
     least = min(20, most)
     count = named_slider("labels", min(labels, most), widgets.IntSlider, min=least, max=most, step=20)
     return _panel([layer, pooling, count], lambda: preview_panel(preview, layer.value, pooling.value, count.value))
+
+
+def explore_depth(rows: Sequence[dict[str, Any]]) -> Panel:
+    """Choose how deep the network is frozen, and see what became of each at that depth."""
+    depth = named_slider("depth", 2, widgets.IntSlider, min=0, max=len(LAYERS))
+    return _panel([depth], lambda: depth_panel(rows, depth.value))
 
 
 def explore_codes(method: BiGAN, data: CropDataset, seed: int = 0) -> Panel:

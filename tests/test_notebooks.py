@@ -318,6 +318,16 @@ ANSWERS = {
         "    return (torch.cdist(a, b).argmin(1) == own).float().mean()",
     },
     "05": {"fold_batchnorm": "return filters * (gain / (variance + eps) ** 0.5).view(-1, 1, 1, 1)"},
+    "07": {
+        "freeze": "for number in range(1, depth + 1):\n        layer = getattr(trunk, f'conv{number}')\n"
+        "        layer.eval()\n        for weight in layer.parameters():\n            weight.requires_grad = False\n"
+        "    return trunk",
+        "first_order": "f, b = torch.fft.fft2, torch.fft.ifft2\n"
+        "    return b(f(abs(b(f(images) * wave))) * window).real",
+        "same_order": "import numpy as np\n    n = len(one)\n"
+        "    a, b = (np.sign(np.subtract.outer(v, v)) for v in (one, other))\n"
+        "    return float((1 + (a * b).sum() / (n * (n - 1))) / 2)",
+    },
     "06": {"standardise": "m, s = train.mean(0), train.std(0) + 1e-5\n    return (train - m) / s, (test - m) / s"},
 }
 """What a learner may write, in words of its own; never the library's functions."""
