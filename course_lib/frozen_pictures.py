@@ -114,16 +114,17 @@ def three_exams(shares: Mapping[str, Mapping[str, Mapping[str, float]]], title: 
     shares: for each layer, for each network, accuracies as shares of 1 by the examination's name.
     """
     figure = Figure(figsize=(9, 4), layout="constrained")
-    words = []
-    for axes, (layer, networks) in zip(figure.subplots(1, len(shares), squeeze=False)[0], shares.items()):
+    panels, words = figure.subplots(1, len(shares), sharey=True, squeeze=False)[0], []
+    for axes, (layer, networks) in zip(panels, shares.items()):
         for name, exams in networks.items():
             colour, marker = _COLOURS.get(name, _OTHER), _MARKERS.get(name, "P")
             heights = [100 * share for share in exams.values()]
             axes.plot(list(exams), heights, color=colour, marker=marker, markersize=7, label=name)
             words.append(f"{layer} of {name} " + ", ".join(f"{e} {h:.0f}" for e, h in zip(exams, heights)))
-        axes.set(title=f"up to {layer}", ylabel="accuracy in %")
+        axes.set(title=f"layers up to {layer}")
         axes.grid(axis="y", alpha=0.3)
         axes.margins(x=0.12)
-    figure.axes[-1].legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
+    panels[0].set_ylabel("accuracy in %")
+    panels[-1].legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
     figure.suptitle(title)
     return Picture(figure, f"{title}. Accuracies in percent: {'; '.join(words)}")

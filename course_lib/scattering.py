@@ -98,7 +98,8 @@ def _bell(side: int, width: float, centre: Tensor) -> Tensor:
 def first_order(images: Tensor, wave: Tensor, window: Tensor) -> Tensor:
     """How strongly a wave answers, whatever its phase, around each place: |x * wave| * window, real (n, side, side).
 
-    images: (n, side, side). wave, window: (side, side), in the frequencies of `torch.fft.fft2`.
+    images: (n, side, side), which go on beyond their border as if they were tiles. wave, window: (side, side), in the
+    frequencies of `torch.fft.fft2`.
     """
     strength = torch.fft.ifft2(torch.fft.fft2(images) * wave).abs()
     return torch.fft.ifft2(torch.fft.fft2(strength) * window).real

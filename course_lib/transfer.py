@@ -100,8 +100,11 @@ def run_layers(trunk: AlexNet, maps: Tensor, first: int, last: int) -> Tensor:
     return maps
 
 
-def begin_above(trunk: AlexNet, depth: int, course: Course) -> AlexNet:
-    """A new network with conv1 to conv_k of `trunk`, k = `depth`, and all layers above drawn from the course's seed."""
+def begin_above(trunk: AlexNet | None, depth: int, course: Course) -> AlexNet:
+    """A new network with conv1 to conv_k of `trunk`, k = `depth`, and all layers above drawn from the course's seed.
+
+    At depth 0 nothing of `trunk` is needed, and it may be None.
+    """
     torch.manual_seed(course.seed + _ANEW)
     new = course.profile.trunk().to(course.device)
     for layer in LAYERS[:depth]:

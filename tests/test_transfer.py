@@ -260,7 +260,7 @@ def test_a_network_above_the_transform_learns(course: Course, monkeypatch: pytes
 def test_first_order_by_hand_hears_its_own_direction_and_not_the_phase() -> None:
     x = torch.arange(32) * 2 * math.pi / 4
     stripes = torch.stack([x.cos().expand(32, 32), x.sin().expand(32, 32), x.cos().expand(32, 32).T])
-    strength = first_order(stripes, wave(32, 0.0), window(32)).mean((1, 2))
+    strength = first_order(stripes, wave(32, 0.0), window(32)).mean((1, 2)).tolist()
     assert strength[0] == pytest.approx(strength[1], rel=1e-4) and strength[0] > 20 * strength[2]
     assert wave(32, 0.3)[0, 0] == 0 and window(32)[0, 0] == 1
     flat = first_order(torch.ones(1, 32, 32), wave(32, 0.3), window(32))
