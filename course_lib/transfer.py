@@ -35,7 +35,7 @@ from course_lib.scattering import channels, scattering_maps
 from course_lib.trained import code_of, describe_labelled, hash_of, runs_folder
 from course_lib.training import fit
 
-PICTURES = {"quick": (500, 800), "standard": (50_000, 10_000), "paper": (1_281_167, 50_000)}
+PICTURES = {"quick": (400, 600), "standard": (50_000, 10_000), "paper": (1_281_167, 50_000)}
 """Labelled pictures to retrain with, and to test with, at each profile: few at `quick`, which trains twenty times."""
 
 _POOLED = (1, 2, 5)  # the layers behind which AlexNet pools
@@ -54,7 +54,7 @@ class Retrained(Method):
 
     # Short ones, since a curve takes twenty of them. At `paper` a third of what supervised training has.
     RECIPES = {
-        "quick": Recipe(steps=30, batch=50, learning_rate=0.02),
+        "quick": Recipe(steps=25, batch=40, learning_rate=0.02),
         "standard": Recipe(steps=1_000, batch=1_024, learning_rate=0.1),
         "paper": Recipe(steps=150_000, batch=256, learning_rate=0.01, schedule="three drops"),
     }
