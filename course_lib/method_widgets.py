@@ -12,6 +12,7 @@ from torch import Tensor
 
 from course_lib.datasets import CropDataset
 from course_lib.films import Film
+from course_lib.frozen_pictures import depth_panel
 from course_lib.grid_panels import CHOICES, grid_panel
 from course_lib.method_panels import codes_of, films_panel, groups_panel, turn_panel, walk_panel
 from course_lib.networks import LAYERS
@@ -63,6 +64,12 @@ def explore_grid(rows: Sequence[dict[str, Any]]) -> Panel:
     return _panel(
         [data, method, choice, layer], lambda: grid_panel(rows, data.value, method.value, choice.value, layer.value)
     )
+
+
+def explore_depth(rows: Sequence[dict[str, Any]]) -> Panel:
+    """Choose how deep the network is frozen, and see what became of each at that depth."""
+    depth = named_slider("depth", 2, widgets.IntSlider, min=0, max=len(LAYERS))
+    return _panel([depth], lambda: depth_panel(rows, depth.value))
 
 
 def explore_codes(method: BiGAN, data: CropDataset, seed: int = 0) -> Panel:

@@ -2,8 +2,9 @@
 
 A probe's row is `{method, source, n, data, layer, accuracy, low, high, seed}`: n is the number of pictures that the
 network was trained on, accuracy a share of 1, and low to high its 95 % interval over test pictures. A sweep's row also
-says what was left out of the crops' scheme (`left_out`), and where it is from. Any other number is a row
-`{measure, method, source, steps, value, seed}`.
+says what was left out of the crops' scheme (`left_out`), and where it is from. What a network that was retrained above
+frozen layers tells right is a row `{measure, method, source, n, data, labels, depth, accuracy, low, high, seed}`, which
+has no layer and so is no probe. Any other number is a row `{measure, method, source, steps, value, seed}`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import pandas as pd
 from scipy.special import stdtrit
 
 import course_lib
+from course_lib.datasets import LabelledImages
 from course_lib.errors import CourseError
 from course_lib.films import Film, load_films
 from course_lib.networks import LAYERS
@@ -28,7 +30,7 @@ TABLE_VERSION = 1
 """Of the form that a sweep's table has. A table of another version is refused."""
 
 _WHAT = {
-    "accuracy": ("method", "source", "n", "data", "layer", "left_out"),
+    "accuracy": ("measure", "method", "source", "n", "data", "layer", "left_out", "labels", "depth"),
     "value": ("measure", "method", "source", "steps"),
 }
 """What a row is about, by the name of its number."""
@@ -42,13 +44,25 @@ def probe_rows(
 ) -> list[dict[str, Any]]:
     """The rows of one network's probes."""
     same = {"method": method, "source": source, "n": n, "data": data}
-    return [same | _shares(r) | {"seed": seed} for r in results]
+    return [same | {"layer": r.layer} | _shares(r) | {"seed": seed} for r in results]
 
 
 def _shares(result: ProbeResult) -> dict[str, Any]:
     low, high = result.interval
     shares = {"accuracy": result.accuracy, "low": low, "high": high}
-    return {"layer": result.layer} | {key: round(value, 4) for key, value in shares.items()}
+    return {key: round(value, 4) for key, value in shares.items()}
+
+
+def retrained_row(
+    measure: str, method: str, source: str, n: int, data: LabelledImages, depth: int, result: ProbeResult, seed: int
+) -> dict[str, Any]:
+    """The row of a network that was retrained with the labels of `data` above its first `depth` layers.
+
+    measure: in the words of `course_lib.transfer.describe_depth`. method, source, n: what trained the layers that were
+    taken over; "none", "none" and 0 where none were.
+    """
+    same = {"measure": measure, "method": method, "source": source, "n": n, "data": data.name}
+    return same | {"labels": len(data), "depth": depth} | _shares(result) | {"seed": seed}
 
 
 def measure_row(measure: str, method: str, source: str, steps: int, value: float, seed: int) -> dict[str, Any]:
@@ -61,7 +75,7 @@ def publish(rows: Sequence[dict[str, Any]]) -> None:
     """Show rows as a table in a notebook; the runner finds them in the saved output."""
     from IPython.display import display
 
-    table = accuracy_table(rows) if "accuracy" in rows[0] else pd.DataFrame(list(rows))
+    table = accuracy_table(rows) if "layer" in rows[0] else pd.DataFrame(list(rows))
     words = {"text/plain": table.to_string(index=False), "text/html": table.to_html(border=0, index=False)}
     display({**words, MIME: list(rows)}, raw=True)
 

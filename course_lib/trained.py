@@ -70,7 +70,7 @@ def pretrain(
     recipe = method_class.RECIPES[course.profile.name]
     recipe = replace(recipe, steps=steps or recipe.steps)
     facts = _facts(name, course, data, recipe)
-    file = f"{name}-{_hash(facts)}.safetensors"
+    file = f"{name}-{hash_of(facts)}.safetensors"
     path = runs_folder("trained") / file
     torch.manual_seed(course.seed)
     method = method_class.build(course.profile, data)
@@ -80,7 +80,7 @@ def pretrain(
     method.to(course.device)
     if isinstance(data, LabelledImages):
         data = data.to(course.device)
-    checkpoints = Checkpoints(runs_folder("checkpoints") / file, _hash(facts))
+    checkpoints = Checkpoints(runs_folder("checkpoints") / file, hash_of(facts))
     history = fit(method, data, recipe, course.seed, name, checkpoints, compiled)
     if history.stopped is None and not distributed.rank():
         try:
@@ -102,15 +102,21 @@ def runs_folder(*parts: str) -> Path:
 
 def _facts(name: str, course: Course, data: CropDataset | LabelledImages, recipe: Recipe) -> dict[str, Any]:
     """Everything that the outcome of a training depends on."""
-    modules = (*_CODE, f"course_lib.pretext.{name}")
     return {
-        "code": {module: sha256_of(Path(find_spec(module).origin)) for module in modules},
+        "code": code_of(f"pretext.{name}"),
         "method": name,
         "profile": asdict(course.profile),
         "seed": course.seed,
         "recipe": asdict(recipe),
-        "data": _describe_labelled(data) if isinstance(data, LabelledImages) else _describe_crops(data),
+        "data": describe_labelled(data) if isinstance(data, LabelledImages) else _describe_crops(data),
     }
+
+
+def code_of(*modules: str) -> dict[str, str]:
+    """The hash of the code that decides what a training gives: of some modules of the library, and of all that every
+    training uses."""
+    names = (*_CODE, *(f"course_lib.{module}" for module in modules))
+    return {name: sha256_of(Path(find_spec(name).origin)) for name in names}
 
 
 def _describe_crops(data: CropDataset) -> dict[str, Any]:
@@ -126,14 +132,16 @@ def _describe_crops(data: CropDataset) -> dict[str, Any]:
     }
 
 
-def _describe_labelled(data: LabelledImages) -> dict[str, Any]:
+def describe_labelled(data: LabelledImages) -> dict[str, Any]:
+    """The name, the size and the hash of a labelled set's training part."""
     pixels = hashlib.sha256()
     for part in (*data.train_images.split(1_000), data.train_labels):  # they may be more than memory holds
         pixels.update(part.cpu().numpy().tobytes())
     return {"name": data.name, "n": len(data), "pixels": pixels.hexdigest()}
 
 
-def _hash(facts: dict[str, Any]) -> str:
+def hash_of(facts: dict[str, Any]) -> str:
+    """A short name for everything that an outcome depends on."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
 
 

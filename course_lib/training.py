@@ -26,6 +26,7 @@ def fit(
     title: str = "training",
     checkpoints: Checkpoints | None = None,
     compiled: bool = False,
+    shown: bool = True,
 ) -> History:
     """Train `method` in place on `data`, as `recipe` says. The device is the method's own.
 
@@ -33,7 +34,7 @@ def fit(
     training ended, to the same weights, bit for bit, that an unbroken one would have reached. An interrupt (the stop
     button, or Ctrl-C) ends the loop early and leaves a network that can be used. Where memory runs out, it is tried
     once with half of the examples at a time. compiled: let torch.compile work on the networks first, which takes up
-    to a minute and pays in long trainings on a GPU.
+    to a minute and pays in long trainings on a GPU. shown: whether it shows itself, by a picture and a line.
     Raises RuntimeError when the loss is no longer a number; the network is then back at its last good checkpoint.
     """
     training = Training(method, data, recipe, seed, compiled)
@@ -42,7 +43,8 @@ def fit(
             training.say(f"{title}: going on from step {training.done} of {recipe.steps}")
         else:
             checkpoints.save(training.state())
-    progress = Progress(title, recipe, training.loss, training.accuracy, training.done, not distributed.rank())
+    seen = shown and not distributed.rank()
+    progress = Progress(title, recipe, training.loss, training.accuracy, training.done, seen)
     method.train()
     stopped = False
     with _stop_between_steps() as asked:

@@ -19,6 +19,7 @@ from course_lib.exercises import attempted, check, diagnose, find_exercises
 from course_lib.exercises.compare import difference
 from course_lib.filters import effective_rank, matched_similarity
 from course_lib.pretext.bigan import found_again, game
+from course_lib.transfer import same_order
 
 EXERCISES = find_exercises()
 
@@ -52,6 +53,38 @@ def leak_in_place(train: Any, test: Any) -> Any:
     test -= test.mean(0)
     test /= test.std(0) + 1e-5
     return train, test
+
+
+def frozen(*, count: int = 2, gradients: bool = True, norms: bool = True, evaluate: int | None = None) -> Any:
+    """Answers to 07.freeze that freeze `count` layers, and of them all or only a part."""
+
+    def answer(trunk: Any, depth: int) -> Any:
+        for number in range(1, count + 1):
+            layer = getattr(trunk, f"conv{number}")
+            for parameter in layer.parameters() if norms else layer[0].parameters():
+                parameter.requires_grad = not gradients
+        for number in range(1, 1 + (count if evaluate is None else evaluate)):
+            getattr(trunk, f"conv{number}").eval()
+        return trunk
+
+    return answer
+
+
+def zeroed(trunk: Any, depth: int) -> Any:
+    trunk = frozen()(trunk, depth)
+    trunk.conv1[0].weight.data.zero_()
+    return trunk
+
+
+def heard(x: Any, w: Any, phi: Any, change: Callable[..., Any]) -> Any:
+    """An answer to 07.first_order with something else than the modulus."""
+    return torch.fft.ifft2(torch.fft.fft2(change(torch.fft.ifft2(torch.fft.fft2(x) * w))) * phi).real
+
+
+def ordered(one: Any, other: Any) -> int:
+    """How many pairs are in the same order."""
+    pairs = [(i, j) for i in range(len(one)) for j in range(i)]
+    return sum((one[i] - one[j]) * (other[i] - other[j]) > 0 for i, j in pairs)
 
 
 def fold_in_place(filters: Any, gain: Any, variance: Any, eps: float = 1e-5) -> Any:
@@ -161,6 +194,26 @@ WRONG: list[tuple[str, Callable[..., Any], str]] = [
     ("08.above", lambda low, high, bound: low > bound, "one of the three words"),
     ("06.standardise", pooled_mean, "that is a leak"),
     ("06.standardise", leak_in_place, "by their own mean"),
+    ("07.freeze", frozen(evaluate=0), "BatchNorm still learns mean and spread"),
+    ("07.freeze", frozen(gradients=False), "no layer takes no gradient; conv1 and conv2 should"),
+    ("07.freeze", frozen(count=1), "At depth 2 conv1 takes no gradient"),
+    ("07.freeze", frozen(count=3), "you freeze conv1, conv2, conv3"),
+    ("07.freeze", frozen(norms=False), "gains and shifts of BatchNorm"),
+    ("07.freeze", frozen(evaluate=5), "layers above are in evaluation mode as well"),
+    ("07.freeze", zeroed, "must change no weight"),
+    ("07.freeze", lambda trunk, depth: depth, "returned int"),
+    ("07.first_order", lambda x, w, phi: heard(x, w, phi, lambda y: y.real), "The modulus is missing"),
+    ("07.first_order", lambda x, w, phi: torch.fft.ifft2(torch.fft.fft2(x) * w).abs(), "no mean"),
+    ("07.first_order", lambda x, w, phi: heard(x, w, phi, lambda y: y.abs().square()), "square of the modulus"),
+    ("07.first_order", lambda x, w, phi: torch.fft.ifft2(torch.fft.fft2(x) * w * phi).abs(), "mean comes first"),
+    ("07.first_order", lambda x, w, phi: (x * w).abs() * phi, "pixel by pixel"),
+    ("07.first_order", lambda x, w, phi: torch.fft.ifft2(torch.fft.fft2(x) * w), "is complex"),
+    ("07.same_order", lambda a, b: ordered(a, b), "how many pairs agree"),
+    ("07.same_order", lambda a, b: 1 - same_order(a, b), "in the other order"),
+    ("07.same_order", lambda a, b: 2 * same_order(a, b) - 1, "Kendall's tau"),
+    ("07.same_order", lambda a, b: torch.corrcoef(torch.tensor([a, b]))[0, 1], "how far apart"),
+    ("07.same_order", lambda a, b: 2 * ordered(a, b) / len(a) ** 2, "no pair with itself"),
+    ("07.same_order", lambda a, b: ordered(a, b) * 2 / (len(a) * (len(a) - 1)), "should count half"),
     ("06.standardise", lambda a, b: (a - a.mean(), b - a.mean()), "Training features"),
 ]
 

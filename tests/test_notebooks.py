@@ -98,7 +98,7 @@ DAMAGE: list[tuple[str, Callable[[NotebookNode], None]]] = [
     ("lacks **Predict.**", replace("**Predict.**", "Guess.")),
     ("lacks a section that begins with 'Limits'", replace("## Limits", "## Ends")),
     ("lacks a section that begins with 'Control'", replace("## Control", "## Other")),
-    ("which is no exercise", replace('check("06.standardise"', 'check("06.none"')),
+    ("which is no exercise", replace('check("07.freeze"', 'check("07.none"')),
     ("it has no exercise", replace("check(", "look(")),
 ]
 
@@ -331,6 +331,16 @@ ANSWERS = {
         "    return float(alike[rows, columns].mean())",
     },
     "06": {"standardise": "m, s = train.mean(0), train.std(0) + 1e-5\n    return (train - m) / s, (test - m) / s"},
+    "07": {
+        "freeze": "for number in range(1, depth + 1):\n        layer = getattr(trunk, f'conv{number}')\n"
+        "        layer.eval()\n        for weight in layer.parameters():\n            weight.requires_grad = False\n"
+        "    return trunk",
+        "first_order": "f, b = torch.fft.fft2, torch.fft.ifft2\n"
+        "    return b(f(abs(b(f(images) * wave))) * window).real",
+        "same_order": "import numpy as np\n    n = len(one)\n"
+        "    a, b = (np.sign(np.subtract.outer(v, v)) for v in (one, other))\n"
+        "    return float((1 + (a * b).sum() / (n * (n - 1))) / 2)",
+    },
     "08": {
         "paired": "both = [seed for seed in one.index if seed in other.index]\n    return one[both] - other[both]",
         "interval": "x = pd.Series(points)\n    reach = student.ppf(0.975, len(x) - 1) * x.sem()\n"

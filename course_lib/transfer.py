@@ -1,0 +1,326 @@
+"""Frozen layers: conv1 to conv_k stay as something has trained them, and the layers above are trained anew with labels.
+
+A probe asks what a linear classifier reads from a layer; this asks what a whole network can make of it. Asano et al.
+2020 do so with conv1 and conv2 from one image, and with a scattering transform in their place. Taught in notebook 07.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from course_lib import distributed
+from course_lib.checkpoints import Checkpoints
+from course_lib.datasets import LabelledImages, to_float
+from course_lib.errors import CourseError
+from course_lib.files import write_file
+from course_lib.machine import memory_left, release_memory
+from course_lib.networks import LAYERS, AlexNet, head
+from course_lib.pretext import Batch, Method
+from course_lib.probes import ProbeResult
+from course_lib.profiles import Course
+from course_lib.recipes import Recipe
+from course_lib.scattering import channels, scattering_maps
+from course_lib.trained import code_of, describe_labelled, hash_of, runs_folder
+from course_lib.training import fit
+
+PICTURES = {"quick": (400, 600), "standard": (50_000, 10_000), "paper": (1_281_167, 50_000)}
+"""Labelled pictures to retrain with, and to test with, at each profile: few at `quick`, which trains twenty times."""
+
+_POOLED = (1, 2, 5)  # the layers behind which AlexNet pools
+_ANEW = 1 << 31  # added to the seed: no layer that is drawn anew begins where the frozen network's own began
+_LEAST_SPREAD = 1e-8  # BatchNorm's eps: the second order's variances are as small as the usual 1e-5
+_BATCH = 100
+_SETTLE = 2_000  # pictures
+_SHARE = 0.3  # of the free memory that frozen answers may take; where they need more, they are computed in every step
+
+
+class Retrained(Method):
+    """A network above frozen layers, and a head that names the class.
+
+    trunk: conv1 to conv_k of it, k = `depth`, stay as they are; the rest is trained.
+    """
+
+    # Short ones, since a curve takes twenty of them. At `paper` a third of what supervised training has.
+    RECIPES = {
+        "quick": Recipe(steps=25, batch=40, learning_rate=0.02),
+        "standard": Recipe(steps=1_000, batch=1_024, learning_rate=0.1),
+        "paper": Recipe(steps=150_000, batch=256, learning_rate=0.01, schedule="three drops"),
+    }
+
+    def __init__(self, trunk: AlexNet, depth: int, classes: int, hidden: int) -> None:
+        super().__init__()
+        self.trunk, self.depth = trunk, depth
+        self.head = head(trunk.out_features, classes, hidden)
+        freeze(trunk, depth)
+
+    def train(self, mode: bool = True) -> Retrained:
+        """As any module's, except that frozen layers stay in evaluation mode: their BatchNorm learns no statistics."""
+        super().train(mode)
+        freeze(self.trunk, self.depth)
+        return self
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Logits (n, classes) for what the frozen layers answer, as `run_layers` gives it."""
+        return self.head(run_layers(self.trunk, maps, self.depth, len(LAYERS)).flatten(1))
+
+    def loss(self, data: FrozenMaps, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Cross-entropy of the labels, and the share told right; each picture is mirrored half of the time."""
+        labels = data.labels[batch.index]
+        logits = self(data.read(batch.index, batch.uniform(1)[:, 0] < 0))
+        return F.cross_entropy(logits, labels), (logits.argmax(1) == labels).float().mean()
+
+
+def freeze(trunk: AlexNet, depth: int) -> AlexNet:
+    """Let conv1 to conv_k, k = `depth`, stay as they are, in place: no gradient, and BatchNorm in evaluation mode."""
+    for layer in LAYERS[:depth]:
+        getattr(trunk, layer).requires_grad_(False).eval()
+    return trunk
+
+
+def run_layers(trunk: AlexNet, maps: Tensor, first: int, last: int) -> Tensor:
+    """From the answers of conv`first`, pooled where the network pools, to those of conv`last`; 0 is the picture."""
+    if first == 0:
+        maps = trunk.edges(maps)
+    for number in range(first + 1, last + 1):
+        maps = getattr(trunk, f"conv{number}")(maps)
+        if number in _POOLED:
+            maps = trunk.pool(maps)
+    return maps
+
+
+def begin_above(trunk: AlexNet | None, depth: int, course: Course) -> AlexNet:
+    """A new network with conv1 to conv_k of `trunk`, k = `depth`, and all layers above drawn from the course's seed.
+
+    At depth 0 nothing of `trunk` is needed, and it may be None.
+    """
+    torch.manual_seed(course.seed + _ANEW)
+    new = course.profile.trunk().to(course.device)
+    for layer in LAYERS[:depth]:
+        setattr(new, layer, copy.deepcopy(getattr(trunk, layer)))
+    if depth:
+        new.edges = copy.deepcopy(trunk.edges)
+    return new
+
+
+@dataclass
+class FrozenMaps:
+    """What frozen layers answer to pictures, with the labels (n,).
+
+    images: (n, 3, side, side) uint8. answer: from pictures in [-1, 1] to maps (n, c, h, w). kept: the answers,
+    (1, n, c, h, w) float16, or (2, n, c, h, w) with those to the mirror images second; None where they would fill the
+    memory, so that they are computed whenever they are read.
+
+    A shift by some pixels has no counterpart in answers that are kept, unless one kept a copy for every shift; mirror
+    images need one copy. Without any, the networks that train most of their layers would learn the pictures by heart,
+    and freezing would look better than it is.
+    """
+
+    images: Tensor
+    labels: Tensor
+    answer: Callable[[Tensor], Tensor]
+    kept: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def read(self, index: Tensor, mirrored: Tensor) -> Tensor:
+        """The maps of some pictures, float32; `mirrored` (n,) says of which the mirror image's."""
+        if self.kept is not None:
+            return self.kept[mirrored.long(), index].float()
+        images = to_float(self.images[index])
+        return self.answer(torch.where(mirrored[:, None, None, None], images.flip(3), images))
+
+
+def frozen_maps(trunk: AlexNet, depth: int, images: Tensor, labels: Tensor, copies: int = 2) -> FrozenMaps:
+    """What conv1 to conv_k, k = `depth`, answer to pictures: computed once, if there is room in memory.
+
+    images: (n, 3, side, side) uint8. copies: 1, or 2 to keep the answers to the mirror images too.
+    """
+
+    @torch.no_grad()
+    def answer(images: Tensor) -> Tensor:
+        return run_layers(trunk, images, 0, depth)
+
+    freeze(trunk, depth)
+    maps = FrozenMaps(images, labels, answer)
+    one = answer(to_float(images[:1]))[0]
+    if copies * len(images) * 2 * one.numel() < _SHARE * _room(images.device):
+        maps.kept = one.new_empty(copies, len(images), *one.shape, dtype=torch.float16)
+        for both, into in zip((images, images.flip(3)), maps.kept):
+            for some, here in zip(both.split(_BATCH), into.split(_BATCH)):
+                here.copy_(answer(to_float(some)))
+    return maps
+
+
+def scattered(images: Tensor, labels: Tensor, copies: int = 2) -> FrozenMaps:
+    """The scattering transform of pictures (n, 3, side, side) uint8, in the form of a frozen layer's answers."""
+    kept = torch.stack([scattering_maps(some) for some in (images, images.flip(3))[:copies]])
+    return FrozenMaps(images, labels, torch.nn.Identity(), kept)
+
+
+def _room(device: torch.device) -> int:
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else memory_left()
+
+
+def retrain(
+    name: str, trunk: AlexNet, depth: int, data: LabelledImages, course: Course, tuned: bool = False, steps: int = 0
+) -> ProbeResult:
+    """Train the layers above conv_k, k = `depth`, with labels, and test once, at the end.
+
+    name: of the network, for what is printed. depth: 0 to 5; at 0 nothing of `trunk` is left. tuned: begin with conv1
+    to conv_k all the same, but freeze nothing. steps: 0 takes the recipe's. The result's layer is the deepest that was
+    taken over. It is kept, and given back when the same is asked for again.
+    Raises CourseError for another depth, and KeyboardInterrupt where it was stopped by hand; it then goes on from there
+    when it is asked for again.
+    """
+    if not 0 <= depth <= len(LAYERS):
+        raise CourseError(f"the depth must be from 0, nothing frozen, to {len(LAYERS)}, all layers; got {depth}")
+    data = data.to(course.device)
+    new, frozen = begin_above(trunk, depth, course), 0 if tuned else depth
+    method = Retrained(new, frozen, len(data.classes), course.profile.hidden).to(course.device)
+    facts = {"tuned": tuned, "taken": [_hash_weights(getattr(new, layer)) for layer in LAYERS[:depth]]}
+    maps = partial(frozen_maps, new, frozen)
+    return _train(f"{name}, {describe_depth(depth, tuned)}", depth, method, maps, data, course, steps, facts)
+
+
+def retrain_scattering(data: LabelledImages, course: Course, steps: int = 0) -> ProbeResult:
+    """The same with a scattering transform in place of conv1 and conv2, then BatchNorm, and conv3 to conv5 as ever.
+
+    The network's own conv1 and conv2 are there and have nothing to do. Raises CourseError where kymatio is missing.
+    """
+    data = data.to(course.device)
+    new = begin_above(None, 0, course)
+    conv, *rest = new.conv3
+    conv = nn.Conv2d(channels(), conv.out_channels, conv.kernel_size, padding=conv.padding, bias=False)
+    new.conv3 = nn.Sequential(nn.BatchNorm2d(channels(), _LEAST_SPREAD), conv, *rest)
+    method = Retrained(new, 2, len(data.classes), course.profile.hidden).to(course.device)
+    return _train("scattering", 2, method, scattered, data, course, steps, {"scattering": channels()})
+
+
+def _train(
+    title: str,
+    depth: int,
+    method: Retrained,
+    maps: Callable[..., FrozenMaps],
+    data: LabelledImages,
+    course: Course,
+    steps: int,
+    facts: dict[str, Any],
+) -> ProbeResult:
+    """Train a method on the maps of the training pictures and test it, or read what came of it before."""
+    recipe = Retrained.RECIPES[course.profile.name]
+    recipe = replace(recipe, steps=steps or recipe.steps)
+    same = {"profile": asdict(course.profile), "seed": course.seed, "recipe": asdict(recipe), "depth": depth}
+    name = hash_of(facts | same | {"code": code_of("transfer", "scattering"), "data": _describe(data)})
+    path = runs_folder("retrained") / f"{name}.json"
+    if (known := _read(path)) is None:
+        distributed.join()
+        checkpoints = Checkpoints(runs_folder("checkpoints") / f"retrained-{name}.safetensors", name)
+        train = maps(data.train_images, data.train_labels)
+        history = fit(method, train, recipe, course.seed, title, checkpoints, shown=False)
+        if history.stopped is not None:
+            raise KeyboardInterrupt(f"{title}: stopped at step {history.stopped}")
+        settle(method, train)
+        train_accuracy = accuracy_of(method, train)
+        del train  # large
+        test = maps(data.test_images, data.test_labels, copies=1)
+        known = ProbeResult(_layer(depth), accuracy_of(method, test), train_accuracy, recipe.weight_decay, len(test))
+        _keep(path, known, checkpoints)
+        release_memory()
+    print(f"{title}: {known.accuracy:.1%} right")
+    return known
+
+
+@torch.no_grad()
+def settle(method: Retrained, maps: FrozenMaps) -> None:
+    """Measure the means and spreads of BatchNorm in the trained layers anew, for the weights as they ended.
+
+    The running ones begin at 0 and 1 and lag behind. After a short training above layers that answer softly, that alone
+    took the accuracy down to guessing.
+    """
+    method.train()
+    for norm in method.modules():
+        if isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d) and norm.training:
+            norm.reset_running_stats()
+            norm.momentum = None  # the mean over all batches
+    for index in torch.arange(min(_SETTLE, len(maps)), device=maps.labels.device).split(_BATCH):
+        if len(index) > 1:  # one picture has no spread
+            method(maps.read(index, torch.zeros_like(index, dtype=torch.bool)))
+    method.eval()
+
+
+@torch.inference_mode()
+def accuracy_of(method: Retrained, maps: FrozenMaps) -> float:
+    """The share of pictures told right, none of them mirrored."""
+    method.eval()
+    right = 0
+    for index in torch.arange(len(maps), device=maps.labels.device).split(_BATCH):
+        answers = method(maps.read(index, torch.zeros_like(index, dtype=torch.bool))).argmax(1)
+        right += int((answers == maps.labels[index]).sum())
+    return right / len(maps)
+
+
+def _layer(depth: int) -> str:
+    return LAYERS[depth - 1] if depth else "none"
+
+
+def _read(path: Path) -> ProbeResult | None:
+    try:
+        return ProbeResult(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):  # not there yet, or not whole
+        return None
+
+
+def _keep(path: Path, result: ProbeResult, checkpoints: Checkpoints) -> None:
+    if distributed.rank():
+        return
+    try:
+        write_file(path, json.dumps(asdict(result)))
+    except CourseError as error:  # a full disk must not cost the training
+        print(f"{error}. The result can be used here and now, but it is not kept.")
+    else:
+        checkpoints.clear()
+
+
+def _describe(data: LabelledImages) -> dict[str, str]:
+    test = data.test_images.cpu().numpy().tobytes() + data.test_labels.cpu().numpy().tobytes()
+    return describe_labelled(data) | {"test": hashlib.sha256(test).hexdigest()}
+
+
+def _hash_weights(module: nn.Module) -> str:
+    content = b"".join(value.cpu().contiguous().numpy().tobytes() for value in module.state_dict().values())
+    return hashlib.sha256(content).hexdigest()
+
+
+def describe_depth(depth: int, tuned: bool = False) -> str:
+    """What was done at a depth, in words: `conv1 to conv2 frozen`, `fine-tuned from conv2`."""
+    if not depth:
+        return "nothing frozen"
+    if tuned:
+        return f"fine-tuned from conv{depth}"
+    return "conv1 frozen" if depth == 1 else f"conv1 to conv{depth} frozen"
+
+
+def same_order(one: Sequence[float], other: Sequence[float]) -> float:
+    """Of all pairs of networks, the share that two lists of their accuracies put in the same order.
+
+    1: the same ranking; 0: the reverse; a pair that is level in one of the lists counts half. It is (1 + tau) / 2 with
+    Kendall's tau. Raises ValueError for lists of different lengths, or of fewer than two.
+    """
+    if len(one) != len(other) or len(one) < 2:
+        raise ValueError(f"two lists of the same length, at least 2, are needed; got {len(one)} and {len(other)}")
+    pairs = list(combinations(range(len(one)), 2))
+    signs = [(one[i] - one[j]) * (other[i] - other[j]) for i, j in pairs]
+    return sum(1.0 if sign > 0 else 0.5 if sign == 0 else 0.0 for sign in signs) / len(pairs)
