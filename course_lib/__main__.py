@@ -193,7 +193,7 @@ def claims(profile: str, json_path: Path | None) -> None:
     if reference is None:
         make = f"python -m course_lib reference --profile {profile}"
         raise CourseError(f"there is no reference run at {profile!r} yet; make it with `{make}`")
-    verdicts = judge(reference["probes"] + own_table(profile))
+    verdicts = judge(reference["probes"] + reference["measures"] + own_table(profile))
     click.echo(as_text(verdicts))
     if json_path:
         make_folder(json_path.parent)

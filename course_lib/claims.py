@@ -1,8 +1,7 @@
 """The paper's claims, held against our own runs: each holds, fails, or is undecided, with its numbers.
 
-A claim is about a difference in accuracy between two kinds of networks. Networks of one seed share their start and
-their pictures, so differences are taken seed by seed, and judged by the 95 % interval of their mean (by Student's t).
-Few seeds give wide intervals: undecided is then the answer. Taught in notebook 08.
+A claim is about a difference in accuracy between two kinds of networks, judged as `course_lib.evidence` has it. Taught
+in notebook 08.
 """
 
 from __future__ import annotations
@@ -12,12 +11,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import pandas as pd
-from scipy.stats import t as student
 
 from course_lib.errors import CourseError
-from course_lib.sources import GENERATED
-
-HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"
+from course_lib.evidence import FAILS, HOLDS, UNDECIDED, Accuracies, above, interval, paired
 
 DEEP = ("conv4", "conv5")
 EARLY = ("conv1", "conv2")
@@ -25,50 +21,6 @@ LEARNED = ("conv2", "conv3", "conv4", "conv5")
 """The layers at which training can be told from chance: at conv1 anything serves (notebook 06)."""
 
 _BOUNDS = ("supervised", "random", "random, looked")
-
-
-class Accuracies:
-    """Probe accuracies on one labelled set, in percent, by seed; a mean where several layers are asked for.
-
-    rows: probe rows (`course_lib.results`), of notebook 06 and of a sweep alike. What was not measured is an empty
-    series. "The photograph" is any single image that was not made by a rule.
-    """
-
-    def __init__(self, rows: pd.DataFrame, data: str) -> None:
-        self.data = data
-        self.rows = rows[rows["data"] == data]
-
-    def random(self, *layers: str) -> pd.Series:
-        """Of the untrained network."""
-        return self._mean(self.rows["method"] == "random", layers)
-
-    def supervised(self, *layers: str) -> pd.Series:
-        """Of the network that learned the labels of this set."""
-        return self._mean((self.rows["method"] == "supervised") & (self.rows["source"] == self.data), layers)
-
-    def photograph(self, method: str, *layers: str, left_out: str = "") -> pd.Series:
-        """Of a method on one photograph; left_out: what of the scheme was missing."""
-        chosen = (self.rows["n"] == 1) & ~self.rows["source"].isin(GENERATED) & (self.rows["left_out"] == left_out)
-        return self._mean(chosen & (self.rows["method"] == method), layers)
-
-    def generated(self, method: str, source: str, *layers: str) -> pd.Series:
-        """Of a method on one image that was made by a rule."""
-        return self._mean((self.rows["source"] == source) & (self.rows["method"] == method), layers)
-
-    def images(self, method: str, n: int, *layers: str) -> pd.Series:
-        """Of a method on n images; 0 stands for all training pictures of the labelled set, without their labels."""
-        if n:
-            chosen = (self.rows["n"] == n) & (self.rows["source"] != self.data)
-        else:
-            chosen = (self.rows["n"] > 1) & (self.rows["source"] == self.data)
-        return self._mean(chosen & (self.rows["method"] == method), layers)
-
-    def _mean(self, chosen: pd.Series, layers: Sequence[str]) -> pd.Series:
-        some = self.rows[chosen & self.rows["layer"].isin(layers)]
-        table = some.pivot_table("accuracy", "seed", "layer", aggfunc="mean")
-        if some.empty or len(table.columns) < len(layers):
-            return pd.Series(dtype=float)
-        return 100 * table.dropna().mean(axis=1)
 
 
 Differences = Callable[[Accuracies, str], dict[str, pd.Series]]
@@ -106,12 +58,12 @@ def _behind(*layers: str) -> Differences:
     }
 
 
-def _above_chance(*layers: str, left_out: str = "") -> Differences:
+def _above_chance(*layers: str, left_out: str = "", looked: bool = False) -> Differences:
     """How far a method on one photograph is above the untrained network."""
-    without = f" without {left_out}" if left_out else ""
+    without, random = f" without {left_out}" * bool(left_out), "random" + ", looked" * looked
     return lambda at, method: {
-        f"{method}{without} - random at {layer}": paired(
-            at.photograph(method, layer, left_out=left_out), at.random(layer)
+        f"{method}{without} - {random} at {layer}": paired(
+            at.photograph(method, layer, left_out=left_out), at.random(layer, looked=looked)
         )
         for layer in layers
     }
@@ -144,8 +96,15 @@ def _content(at: Accuracies, method: str) -> dict[str, pd.Series]:
     """How far a photograph is above an image with nothing in it."""
     photograph = at.photograph(method, *LEARNED)
     return {
-        f"{method}: china - {kind}": photograph - at.generated(method, kind, *LEARNED) for kind in ("noise", "flat")
+        f"{method}: photograph - {kind}": paired(photograph, at.generated(method, kind, *LEARNED))
+        for kind in ("noise", "flat")
     }
+
+
+def _price_of_freezing(at: Accuracies, method: str) -> dict[str, pd.Series]:
+    """What it costs to freeze conv1 and conv2 as one photograph left them, and to train the rest with labels."""
+    frozen = paired(at.retrained("none", 0), at.retrained(method, 2))
+    return {f"nothing frozen - conv1 and conv2 of {method} frozen": frozen}
 
 
 CLAIMS = (
@@ -153,6 +112,12 @@ CLAIMS = (
     Claim("nearly-at-conv2", "one image nearly matches labels at conv2", _behind("conv2"), at_most=5),
     Claim("behind-from-conv3", "from conv3 on, one image does not match labels", _behind(*LEARNED[1:]), at_least=1),
     Claim("learns-at-conv2", "one image teaches conv2 something", _above_chance("conv2"), at_least=0),
+    Claim(
+        "learns-more-than-to-look-at-conv2",
+        "and more than the means and spreads of answers",
+        _above_chance("conv2", looked=True),
+        at_least=0,
+    ),
     Claim("learning-needed-at-conv1", "conv1 is better than chance left it", _above_chance("conv1"), at_least=0),
     Claim("more-images-help-deep", "more images help the deep layers most", _deep_gains, at_least=0),
     Claim(
@@ -163,11 +128,12 @@ CLAIMS = (
     ),
     Claim("scale-matters-most", "of the augmentations, scale matters most", _scale_above_others, at_least=0),
     Claim("content-matters", "what is in the image matters", _content, at_least=0),
+    Claim("frozen-costs-little", "frozen early layers of one image cost little", _price_of_freezing, at_most=3),
 )
 """What one photograph, more images, labels and chance decide between them.
 
-"Matches" and "near" are drawn at 1 point, about what another set of test pictures changes, and "nearly" at 5: choices
-of this course, since the paper puts no number on the words.
+"Matches" and "near" are drawn at 1 point, about what another set of test pictures changes, "little" at 3 and "nearly"
+at 5: choices of this course, since the paper puts no number on the words.
 """
 
 
@@ -186,17 +152,19 @@ class Verdict:
 
 
 def judge(rows: Sequence[dict[str, Any]], claims: Iterable[Claim] = CLAIMS) -> list[Verdict]:
-    """A verdict for each claim and each labelled set of probe rows (`course_lib.results`).
+    """A verdict for each claim and each labelled set of rows (`course_lib.results`) of probes and retrained networks.
 
     A claim holds where it holds for each method that was measured and each part of it; it fails where it fails for one
     part with every method; and is undecided otherwise. Raises CourseError where the rows have no method beside the
     bounds.
     """
-    table = pd.DataFrame(list(rows))
-    methods = [] if table.empty else [name for name in table["method"].unique() if name not in _BOUNDS]
+    table = pd.DataFrame([row for row in rows if "accuracy" in row])
+    probed = {row["method"] for row in rows if "layer" in row} - set(_BOUNDS)
+    methods = [name for name in dict.fromkeys(row["method"] for row in rows) if name in probed]
     if not methods:
         raise CourseError("there are no probes of a method without labels; run `python -m course_lib reference` first")
-    table["left_out"] = table["left_out"].fillna("") if "left_out" in table else ""
+    for column in ("left_out", "measure"):
+        table[column] = table[column].fillna("") if column in table else ""
     sets = [Accuracies(table, data) for data in table["data"].unique()]
     return [_judge_one(claim, at, methods) for claim in claims for at in sets]
 
@@ -249,29 +217,3 @@ def _interval(points: Sequence[float], claim: Claim) -> dict[str, Any]:
     numbers = {"mean": (low + high) / 2, "low": low, "high": high, "sd": float(pd.Series(points).std())}
     rounded = {key: round(float(value), 2) for key, value in numbers.items()}
     return {"seeds": len(points), **rounded, "verdict": claim.verdict(low, high)}
-
-
-def paired(one: pd.Series, other: pd.Series) -> pd.Series:
-    """`one` - `other`, seed by seed: a value for each seed that both have. Taught in notebook 08."""
-    return (one - other).dropna()
-
-
-def interval(points: Sequence[float]) -> tuple[float, float]:
-    """Where the mean of a difference lies, 19 times out of 20, by its values on at least two seeds: low and high.
-
-    Student's t: mean -+ t * sd / sqrt(n), with t for n - 1 degrees of freedom. Taught in notebook 08. Raises ValueError
-    for fewer than two values.
-    """
-    if len(points) < 2:
-        raise ValueError(f"an interval needs at least two seeds, got {len(points)}")
-    series = pd.Series(points, dtype=float)
-    reach = student.ppf(0.975, len(series) - 1) * series.std() / len(series) ** 0.5
-    return float(series.mean() - reach), float(series.mean() + reach)
-
-
-def above(low: float, high: float, bound: float) -> str:
-    """Whether a difference is above a bound, by its interval: "holds", "fails" or "undecided".
-
-    It is decided only where the interval lies on one side of the bound. Taught in notebook 08.
-    """
-    return HOLDS if low > bound else FAILS if high <= bound else UNDECIDED

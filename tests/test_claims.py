@@ -10,8 +10,9 @@ from click.testing import CliRunner
 from scipy.stats import ttest_rel
 
 from course_lib.__main__ import main
-from course_lib.claims import CLAIMS, FAILS, HOLDS, UNDECIDED, Claim, as_text, interval, judge
+from course_lib.claims import CLAIMS, Claim, as_text, judge
 from course_lib.errors import CourseError
+from course_lib.evidence import FAILS, HOLDS, UNDECIDED, interval
 from course_lib.networks import LAYERS
 
 NOISE = (0.001, -0.002, 0.0015, -0.0005, 0.0)
@@ -44,7 +45,17 @@ def grid() -> list[dict[str, Any]]:
         ({"source": "flat"}, (0.48, 0.48, 0.45, 0.40, 0.40)),
     ):
         made += [row | change for row in rows(rotnet=accuracies)]
-    return made
+    made += [row | {"method": "random, looked"} for row in rows(random=PAPER["random"])]
+    return made + retrained(none=("nothing frozen", 0.70), rotnet=("conv1 to conv2 frozen", 0.69))
+
+
+def retrained(**at: tuple[str, float]) -> list[dict[str, Any]]:
+    """Rows of networks that were retrained above frozen layers."""
+    return [
+        {"method": method, "measure": measure, "data": "cifar10", "seed": seed, "accuracy": accuracy + NOISE[seed]}
+        for method, (measure, accuracy) in at.items()
+        for seed in range(5)
+    ]
 
 
 PAPER = {
@@ -54,8 +65,8 @@ PAPER = {
 }
 
 
-ONE_PHOTOGRAPH = [claim.id for claim in CLAIMS[:5]]
-"""The claims that need no sweep."""
+ONE_PHOTOGRAPH = [claim.id for claim in CLAIMS[:4]] + ["learning-needed-at-conv1"]
+"""The claims that need no more than one photograph and the bounds."""
 
 
 def verdicts(given: list[dict[str, Any]]) -> dict[str, str]:
@@ -116,7 +127,7 @@ def test_each_set_has_its_own_verdict_and_missing_layers_are_no_answer() -> None
 def test_the_looked_at_floor_is_no_method() -> None:
     given = rows(**PAPER)
     given += [row | {"method": "random, looked"} for row in given if row["method"] == "random"]
-    assert verdicts(given) == verdicts(rows(**PAPER))
+    assert verdicts(given) == verdicts(rows(**PAPER)) | {"learns-more-than-to-look-at-conv2": HOLDS}
 
 
 def test_rows_without_a_method_are_refused() -> None:
@@ -126,7 +137,7 @@ def test_rows_without_a_method_are_refused() -> None:
 
 
 def test_the_command_writes_what_it_says(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("course_lib.results.load_reference", lambda profile: {"probes": rows(**PAPER)})
+    monkeypatch.setattr("course_lib.results.load_reference", lambda profile: {"probes": rows(**PAPER), "measures": []})
     monkeypatch.setattr("course_lib.sweep.own_table", lambda profile: [])
     result = CliRunner().invoke(main, ["claims", "--json", str(tmp_path / "new" / "claims.json")])
     assert result.exit_code == 0 and result.output.startswith("holds     one image matches labels at conv1 (cifar10;")
@@ -157,6 +168,7 @@ BROKEN = {
     "nothing-without-augmentation": ({"left_out": "all"}, (0.55, 0.60, 0.60, 0.55, 0.50)),
     "scale-matters-most": ({"left_out": "colour"}, (0.50, 0.40, 0.40, 0.40, 0.40)),
     "content-matters": ({"source": "flat"}, (0.55, 0.61, 0.61, 0.56, 0.51)),
+    "learns-more-than-to-look-at-conv2": ({"method": "random, looked"}, (0.55, 0.65, 0.60, 0.60, 0.55)),
 }
 
 
@@ -167,6 +179,14 @@ def test_each_claim_about_the_grid_can_fail_and_alone(key: str) -> None:
     found = verdicts(without(change) + [row | change | n for row in rows(rotnet=accuracies)])
     assert found.pop(key) == FAILS
     assert set(found.values()) == {HOLDS}
+
+
+def test_a_price_of_freezing_can_be_too_high() -> None:
+    rest = [row for row in grid() if "measure" not in row]
+    dear = retrained(none=("nothing frozen", 0.75), rotnet=("conv1 to conv2 frozen", 0.69))
+    assert verdicts(rest + dear)["frozen-costs-little"] == FAILS
+    tuned = retrained(none=("nothing frozen", 0.75), rotnet=("fine-tuned from conv2", 0.75))
+    assert verdicts(rest + tuned)["frozen-costs-little"] == UNDECIDED, "fine-tuning is no freezing"
 
 
 def test_what_was_not_measured_is_undecided_and_said() -> None:

@@ -12,9 +12,9 @@ import pytest
 import torch
 from scipy.optimize import linear_sum_assignment
 
-from course_lib.claims import above, interval
 from course_lib.crops import bounding_box, colour_map, crop_size, flip_map
 from course_lib.errors import CourseError
+from course_lib.evidence import above, interval
 from course_lib.exercises import attempted, check, diagnose, find_exercises
 from course_lib.exercises.compare import difference
 from course_lib.filters import effective_rank, matched_similarity

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from course_lib.claims import FAILS, HOLDS, UNDECIDED, above, interval, paired
+from course_lib.evidence import FAILS, HOLDS, UNDECIDED, above, interval, paired
 from course_lib.exercises import Exercise
 
 ONE, OTHER = pd.Series({0: 52.0, 1: 55.0, 3: 50.0}), pd.Series({3: 50.5, 1: 52.0, 0: 51.0, 2: 60.0})
