@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import click
 
+from course_lib.arguments import Sentences, from_here, names, whole_numbers
+from course_lib.bench_command import bench
 from course_lib.errors import CourseError
 from course_lib.profiles import PROFILES
 
 
-class _Sentences(click.Group):
-    """Commands whose CourseErrors end in a sentence and exit status 2, not in a traceback."""
-
-    def invoke(self, context: click.Context) -> object:
-        try:
-            return super().invoke(context)
-        except CourseError as error:
-            raise click.UsageError(str(error)) from None
-
-
-@click.group(cls=_Sentences)
+@click.group(cls=Sentences)
 def main() -> None:
     """What can a network learn from one image? A course in notebooks."""
+
+
+main.add_command(bench)
 
 
 @main.command()
@@ -40,11 +34,10 @@ def run(profile: str, only: str, given: tuple[tuple[str, str], ...], out: Path |
     from course_lib.profiles import runnable_profile
     from course_lib.runs import describe, new_run_folder, run_notebooks
 
-    names = [name.strip() for name in only.split(",") if name.strip()]
-    if only and not names:
+    if only and not names(only):
         raise CourseError(f"--only takes numbers or names of notebooks, as in 02,06; got {only!r}")
-    paths = find_notebooks(names)
-    values = {"PROFILE": profile} | {name: _from_here(name, value) for name, value in given}
+    paths = find_notebooks(names(only))
+    values = {"PROFILE": profile} | {name: from_here(name, value) for name, value in given}
     parameters = set_parameters(values, paths)
     chosen = runnable_profile(values["PROFILE"], or_quick=values.get("OR_QUICK", "").lower() == "true")
     if json_path:
@@ -76,7 +69,7 @@ def train_method(method: str, profile: str, source: str, n: int, seed: int, step
 
     distributed.join()
     course = start(profile, seed)
-    images = load_source(_from_here("SOURCE", source), n, seed).to(course.device)
+    images = load_source(from_here("SOURCE", source), n, seed).to(course.device)
     crops = CropDataset(images, d=course.profile.d, side=course.profile.side, seed=seed)
     pretrain(method, course, crops, steps, compiled)
 
@@ -99,17 +92,16 @@ def reference(
     out: Path | None,
 ) -> None:
     """Run the course with several seeds, and write the bands, films and figures into assets/."""
-    from course_lib.pretext import method_names
     from course_lib.profiles import runnable_profile
     from course_lib.reference import make_reference
     from course_lib.sweep import Grid
     from course_lib.trained import runs_folder
 
     folder = out or runs_folder(f"reference-{profile}")
-    numbers, sets = _whole_numbers("--seeds", seeds), [_from_here("DATA", name) for name in data]
+    numbers, sets = whole_numbers("--seeds", seeds), [from_here("DATA", name) for name in data]
     chosen = runnable_profile(profile).name
     methods = [name for name in method_names() if name != "supervised"]
-    images = _from_here("SOURCE", photographs or f"set:{sets[0]}")
+    images = from_here("SOURCE", photographs or f"set:{sets[0]}")
     cells = Grid(methods, numbers, sets, images, profile=chosen) if grid else None
     click.echo(f"wrote {make_reference(chosen, numbers, sets, folder, cells, jobs)}")
 
@@ -153,15 +145,15 @@ def run_sweep(
     from course_lib.sweep import Grid, expected, sweep
     from course_lib.trained import runs_folder
 
-    sets = [_from_here("DATA", name) for name in data]
+    sets = [from_here("DATA", name) for name in data]
     grid = Grid(
-        _names(methods),
-        _whole_numbers("--seeds", seeds),
+        names(methods),
+        whole_numbers("--seeds", seeds),
         sets,
-        _from_here("SOURCE", photographs or f"set:{sets[0]}"),
-        _names(numbers),
-        [_from_here("SOURCE", name) for name in _names(sources)],
-        _names(left_out),
+        from_here("SOURCE", photographs or f"set:{sets[0]}"),
+        names(numbers),
+        [from_here("SOURCE", name) for name in names(sources)],
+        names(left_out),
         profile=runnable_profile(profile).name,
         steps=steps,
         every=every,
@@ -234,119 +226,6 @@ def badges(repo: str, branch: str) -> None:
     from course_lib.headers import write_badges
 
     _report(write_badges(repo, branch, Path("README.md")))
-
-
-@main.group(cls=_Sentences)
-def bench() -> None:
-    """Time the course's own code beside its peers.
-
-    Peers that are not installed are skipped and named; most of them come with pip install -e '.[bench]'.
-    """
-
-
-def _bench_options(command: Callable[..., None]) -> Callable[..., None]:
-    sides = click.option("--sides", metavar="32,64", help="Pixels; by default 32 on a CPU, 32,64,128,224 on a GPU.")
-    path = click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the rows here too.")
-    return sides(path(command))
-
-
-@bench.command()
-@_bench_options
-def crops(sides: str | None, json_path: Path | None) -> None:
-    """Crops a second, and how exact they are."""
-    _finish_bench(["crops"], sides, json_path)
-
-
-@bench.command()
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the rows here too.")
-def widgets(json_path: Path | None) -> None:
-    """Milliseconds that a slider takes."""
-    _finish_bench(["widgets"], None, json_path)
-
-
-@bench.command()
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the rows here too.")
-def train(json_path: Path | None) -> None:
-    """Images a second of a training, and what DeepCluster's grouping costs."""
-    _finish_bench(["train"], None, json_path)
-
-
-@bench.command()
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the rows here too.")
-def kmeans(json_path: Path | None) -> None:
-    """k-means, and how good its clusters are."""
-    _finish_bench(["kmeans"], None, json_path)
-
-
-@bench.command()
-@click.option("--data", default="photos10", show_default=True, help="As a notebook's DATA: cifar10, folder:PATH.")
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the rows here too.")
-def probes(data: str, json_path: Path | None) -> None:
-    """Linear probes a second, and how accurate they are."""
-    _finish_bench(["probes"], None, json_path, _from_here("DATA", data))
-
-
-@bench.command("all")
-@_bench_options
-def bench_all(sides: str | None, json_path: Path | None) -> None:
-    """Everything that there is to time, in some minutes."""
-    _finish_bench(["crops", "widgets", "train", "kmeans", "probes"], sides, json_path)
-
-
-def _finish_bench(names: list[str], sides: str | None, json_path: Path | None, data: str = "photos10") -> None:
-    import json
-
-    from course_lib.bench.crops import bench_crops
-    from course_lib.bench.kmeans import bench_kmeans
-    from course_lib.bench.probes import bench_probes
-    from course_lib.bench.training import bench_training
-    from course_lib.bench.widgets import bench_widgets
-    from course_lib.files import make_folder, write_file
-    from course_lib.machine import this_device
-
-    device = this_device()
-    sides = sides or ("32,64,128,224" if device.type == "cuda" else "32")
-    if not all(side.strip().isdigit() and int(side) for side in sides.split(",")):
-        raise CourseError(f"--sides takes whole numbers above 0, as in 32,64; got {sides!r}")
-    if json_path:
-        make_folder(json_path.parent)
-    work = {
-        "crops": lambda: bench_crops(device, [int(side) for side in sides.split(",")]),
-        "widgets": bench_widgets,
-        "train": lambda: bench_training(device),
-        "kmeans": lambda: bench_kmeans(device),
-        "probes": lambda: bench_probes(device, data),
-    }
-    reports = []
-    for name in names:
-        reports.append(work[name]())
-        click.echo(reports[-1].text() + "\n")
-    for report in reports[1:]:
-        reports[0].extend(report)
-    if json_path:
-        click.echo(f"wrote {write_file(json_path, json.dumps(reports[0].as_json(), indent=1))}")
-
-
-def _names(text: str) -> list[str]:
-    """`a, b` as ["a", "b"]; an empty text is an empty list."""
-    return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def _whole_numbers(option: str, text: str) -> list[int]:
-    if not all(number.isdigit() for number in _names(text)) or not _names(text):
-        raise CourseError(f"{option} takes whole numbers, as in 0,1,2; got {text!r}")
-    return [int(number) for number in _names(text)]
-
-
-def _from_here(name: str, value: str) -> str:
-    """A path in SOURCE or DATA as seen from where the user stands; the notebooks run in a folder of their own."""
-    from course_lib.images import SOURCE_PHOTOGRAPHS
-    from course_lib.sources import GENERATED
-
-    prefix = "folder:" if value.startswith("folder:") else ""
-    path = Path(value.removeprefix(prefix)).expanduser()
-    is_path = prefix if name == "DATA" else name == "SOURCE" and value not in SOURCE_PHOTOGRAPHS + GENERATED
-    return f"{prefix}{path.absolute()}" if is_path and path.exists() else value
 
 
 def _report(changed: list[Path]) -> None:

@@ -90,7 +90,7 @@ class Progress:
     def _draw(self, done: int, method: Method, data: Any) -> None:
         from IPython.display import display
 
-        from course_lib.figures import training_picture
+        from course_lib.charts import training_picture
 
         was_training = method.training
         method.eval()

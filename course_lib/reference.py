@@ -12,9 +12,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from course_lib.charts import accuracy_by_layer
 from course_lib.crops import CropScheme
 from course_lib.errors import CourseError
-from course_lib.figures import COLOURS, Picture, accuracy_by_layer, compare_filters
+from course_lib.figures import COLOURS, Picture, compare_filters
 from course_lib.files import make_folder, write_file
 from course_lib.films import first_layers, keep_films, save_films
 from course_lib.machine import describe_machine

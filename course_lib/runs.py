@@ -13,8 +13,8 @@ from typing import Any
 import jinja2
 import nbformat
 
+from course_lib.charts import accuracy_by_layer
 from course_lib.errors import CourseError
-from course_lib.figures import accuracy_by_layer
 from course_lib.files import make_folder, write_file
 from course_lib.machine import describe_machine
 from course_lib.notebooks import NotebookResult, execute

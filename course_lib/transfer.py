@@ -6,11 +6,10 @@ A probe asks what a linear classifier reads from a layer; this asks what a whole
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import partial
 from itertools import combinations
 from pathlib import Path
@@ -22,28 +21,26 @@ from torch import Tensor, nn
 
 from course_lib import distributed
 from course_lib.checkpoints import Checkpoints
-from course_lib.datasets import LabelledImages, to_float
+from course_lib.datasets import LabelledImages
 from course_lib.errors import CourseError
 from course_lib.files import write_file
-from course_lib.machine import memory_left, release_memory
+from course_lib.frozen import FrozenMaps, begin_above, freeze, frozen_maps, run_layers, scattered
+from course_lib.machine import release_memory
 from course_lib.networks import LAYERS, AlexNet, head
 from course_lib.pretext import Batch, Method
 from course_lib.probes import ProbeResult
 from course_lib.profiles import Course
 from course_lib.recipes import Recipe
-from course_lib.scattering import channels, scattering_maps
+from course_lib.scattering import channels
 from course_lib.trained import code_of, describe_labelled, hash_of, runs_folder
 from course_lib.training import fit
 
 PICTURES = {"quick": (400, 600), "standard": (50_000, 10_000), "paper": (1_281_167, 50_000)}
 """Labelled pictures to retrain with, and to test with, at each profile: few at `quick`, which trains twenty times."""
 
-_POOLED = (1, 2, 5)  # the layers behind which AlexNet pools
-_ANEW = 1 << 31  # added to the seed: no layer that is drawn anew begins where the frozen network's own began
 _LEAST_SPREAD = 1e-8  # BatchNorm's eps: the second order's variances are as small as the usual 1e-5
 _BATCH = 100
 _SETTLE = 2_000  # pictures
-_SHARE = 0.3  # of the free memory that frozen answers may take; where they need more, they are computed in every step
 
 
 class Retrained(Method):
@@ -80,98 +77,6 @@ class Retrained(Method):
         labels = data.labels[batch.index]
         logits = self(data.read(batch.index, batch.uniform(1)[:, 0] < 0))
         return F.cross_entropy(logits, labels), (logits.argmax(1) == labels).float().mean()
-
-
-def freeze(trunk: AlexNet, depth: int) -> AlexNet:
-    """Let conv1 to conv_k, k = `depth`, stay as they are, in place: no gradient, and BatchNorm in evaluation mode."""
-    for layer in LAYERS[:depth]:
-        getattr(trunk, layer).requires_grad_(False).eval()
-    return trunk
-
-
-def run_layers(trunk: AlexNet, maps: Tensor, first: int, last: int) -> Tensor:
-    """From the answers of conv`first`, pooled where the network pools, to those of conv`last`; 0 is the picture."""
-    if first == 0:
-        maps = trunk.edges(maps)
-    for number in range(first + 1, last + 1):
-        maps = getattr(trunk, f"conv{number}")(maps)
-        if number in _POOLED:
-            maps = trunk.pool(maps)
-    return maps
-
-
-def begin_above(trunk: AlexNet | None, depth: int, course: Course) -> AlexNet:
-    """A new network with conv1 to conv_k of `trunk`, k = `depth`, and all layers above drawn from the course's seed.
-
-    At depth 0 nothing of `trunk` is needed, and it may be None.
-    """
-    torch.manual_seed(course.seed + _ANEW)
-    new = course.profile.trunk().to(course.device)
-    for layer in LAYERS[:depth]:
-        setattr(new, layer, copy.deepcopy(getattr(trunk, layer)))
-    if depth:
-        new.edges = copy.deepcopy(trunk.edges)
-    return new
-
-
-@dataclass
-class FrozenMaps:
-    """What frozen layers answer to pictures, with the labels (n,).
-
-    images: (n, 3, side, side) uint8. answer: from pictures in [-1, 1] to maps (n, c, h, w). kept: the answers,
-    (1, n, c, h, w) float16, or (2, n, c, h, w) with those to the mirror images second; None where they would fill the
-    memory, so that they are computed whenever they are read.
-
-    A shift by some pixels has no counterpart in answers that are kept, unless one kept a copy for every shift; mirror
-    images need one copy. Without any, the networks that train most of their layers would learn the pictures by heart,
-    and freezing would look better than it is.
-    """
-
-    images: Tensor
-    labels: Tensor
-    answer: Callable[[Tensor], Tensor]
-    kept: Tensor | None = None
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def read(self, index: Tensor, mirrored: Tensor) -> Tensor:
-        """The maps of some pictures, float32; `mirrored` (n,) says of which the mirror image's."""
-        if self.kept is not None:
-            return self.kept[mirrored.long(), index].float()
-        images = to_float(self.images[index])
-        return self.answer(torch.where(mirrored[:, None, None, None], images.flip(3), images))
-
-
-def frozen_maps(trunk: AlexNet, depth: int, images: Tensor, labels: Tensor, copies: int = 2) -> FrozenMaps:
-    """What conv1 to conv_k, k = `depth`, answer to pictures: computed once, if there is room in memory.
-
-    images: (n, 3, side, side) uint8. copies: 1, or 2 to keep the answers to the mirror images too.
-    """
-
-    @torch.no_grad()
-    def answer(images: Tensor) -> Tensor:
-        return run_layers(trunk, images, 0, depth)
-
-    freeze(trunk, depth)
-    maps = FrozenMaps(images, labels, answer)
-    one = answer(to_float(images[:1]))[0]
-    if copies * len(images) * 2 * one.numel() < _SHARE * _room(images.device):
-        maps.kept = one.new_empty(copies, len(images), *one.shape, dtype=torch.float16)
-        for both, into in zip((images, images.flip(3)), maps.kept):
-            for some, here in zip(both.split(_BATCH), into.split(_BATCH)):
-                here.copy_(answer(to_float(some)))
-    return maps
-
-
-def scattered(images: Tensor, labels: Tensor, copies: int = 2) -> FrozenMaps:
-    """The scattering transform of pictures (n, 3, side, side) uint8, in the form of a frozen layer's answers."""
-    kept = torch.stack([scattering_maps(some) for some in (images, images.flip(3))[:copies]])
-    return FrozenMaps(images, labels, torch.nn.Identity(), kept)
-
-
-def _room(device: torch.device) -> int:
-    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else memory_left()
 
 
 def retrain(
@@ -223,7 +128,7 @@ def _train(
     recipe = Retrained.RECIPES[course.profile.name]
     recipe = replace(recipe, steps=steps or recipe.steps)
     same = {"profile": asdict(course.profile), "seed": course.seed, "recipe": asdict(recipe), "depth": depth}
-    name = hash_of(facts | same | {"code": code_of("transfer", "scattering"), "data": _describe(data)})
+    name = hash_of(facts | same | {"code": code_of("transfer", "frozen", "scattering"), "data": _describe(data)})
     path = runs_folder("retrained") / f"{name}.json"
     if (known := _read(path)) is None:
         distributed.join()

@@ -16,7 +16,8 @@ from click.testing import CliRunner, Result
 from conftest import ROOT, require
 
 from course_lib import files, headers, notebooks
-from course_lib.__main__ import _from_here, main
+from course_lib.__main__ import main
+from course_lib.arguments import from_here
 from course_lib.errors import CourseError
 from course_lib.files import make_folder, write_file
 from course_lib.reference import _without_path
@@ -223,10 +224,10 @@ def test_a_path_is_seen_from_where_the_user_stands(tmp_path: Path, monkeypatch: 
     (tmp_path / "mine.png").touch()
     (tmp_path / "china").mkdir()
     monkeypatch.chdir(tmp_path)
-    assert _from_here("SOURCE", "mine.png") == str(tmp_path / "mine.png")
-    assert _from_here("DATA", "folder:china") == f"folder:{tmp_path / 'china'}"
+    assert from_here("SOURCE", "mine.png") == str(tmp_path / "mine.png")
+    assert from_here("DATA", "folder:china") == f"folder:{tmp_path / 'china'}"
     for name, value in (("SOURCE", "china"), ("SOURCE", "gone.png"), ("DATA", "cifar10"), ("SEED", "1")):
-        assert _from_here(name, value) == value
+        assert from_here(name, value) == value
     assert make_folder("runs") == tmp_path / "runs"
 
 

@@ -83,7 +83,7 @@ def test_the_readmes_figures_are_there(request: pytest.FixtureRequest) -> None:
 
 
 def test_a_method_of_the_readers_own_is_drawn_too() -> None:
-    from course_lib.figures import accuracy_by_layer
+    from course_lib.charts import accuracy_by_layer
 
     rows = [{"method": m, "layer": "conv1", "accuracy": 0.5, "seed": 0} for m in ("rotnet", "mine")]
     assert "mine 50 at conv1" in accuracy_by_layer(rows, "Probes").caption

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from course_lib.figures import accuracy_by_choice, forest
+from course_lib.charts import accuracy_by_choice, forest
 from course_lib.grid_panels import CHOICES, along, grid_panel
 from course_lib.method_widgets import explore_grid
 from course_lib.networks import LAYERS

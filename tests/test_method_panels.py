@@ -10,9 +10,9 @@ import tiny
 import torch
 from sklearn.linear_model import Ridge
 
+from course_lib.charts import bar_chart, training_picture
 from course_lib.clustering import whiten
 from course_lib.datasets import CropDataset
-from course_lib.figures import bar_chart, training_picture
 from course_lib.films import Film
 from course_lib.labelled import photos10
 from course_lib.method_panels import films_panel, groups_panel, tilted, turn_panel, walk_panel

@@ -16,6 +16,7 @@ from scipy.stats import kendalltau
 from course_lib import transfer
 from course_lib.datasets import LabelledImages, to_float
 from course_lib.errors import CourseError
+from course_lib.frozen import begin_above, freeze, frozen_maps, run_layers
 from course_lib.frozen_pictures import accuracy_by_depth, depth_panel, three_exams
 from course_lib.method_widgets import explore_depth
 from course_lib.networks import LAYERS, AlexNet
@@ -26,18 +27,7 @@ from course_lib.recipes import Recipe
 from course_lib.results import publish, retrained_row
 from course_lib.scattering import channels, first_order, scattering_maps, wave, window
 from course_lib.training import fit
-from course_lib.transfer import (
-    Retrained,
-    accuracy_of,
-    begin_above,
-    describe_depth,
-    freeze,
-    frozen_maps,
-    retrain,
-    retrain_scattering,
-    run_layers,
-    same_order,
-)
+from course_lib.transfer import Retrained, accuracy_of, describe_depth, retrain, retrain_scattering, same_order
 
 
 @pytest.fixture(autouse=True)

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from course_lib.exercises import Exercise
 from course_lib.exercises.compare import difference
+from course_lib.frozen import freeze
 from course_lib.networks import LAYERS, AlexNet
 from course_lib.scattering import first_order, wave, window
-from course_lib.transfer import freeze, same_order
+from course_lib.transfer import same_order
 
 
 def _freeze(function: Callable[[AlexNet, int], AlexNet]) -> str:
