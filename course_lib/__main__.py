@@ -92,6 +92,7 @@ def reference(
     out: Path | None,
 ) -> None:
     """Run the course with several seeds, and write the bands, films and figures into assets/."""
+    from course_lib.pretext import method_names
     from course_lib.profiles import runnable_profile
     from course_lib.reference import make_reference
     from course_lib.sweep import Grid
