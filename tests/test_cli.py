@@ -66,7 +66,7 @@ def test_runs_go_to_fresh_folders(tmp_path: Path) -> None:
     ("words", "says"),
     [
         (["--only", "77"], "there is no notebook called '77'; there is 00_start_here, 01_one_image"),
-        (["-p", "BETTA", "1"], "there is no parameter called 'BETTA'; there is ALPHA, BETA, DATA"),
+        (["-p", "BETTA", "1"], "there is no parameter called 'BETTA'; there is ALL, ALPHA, BETA, DATA"),
         (["-p", "SEED", "one"], "the parameter SEED takes int, as in 0; got 'one'"),
         (["-p", "OR_QUICK", "maybe"], "the parameter OR_QUICK takes bool"),
         (["--only", ","], "--only takes numbers or names of notebooks, as in 02,06; got ','"),
@@ -197,12 +197,13 @@ def test_lint_command(tmp_path: Path) -> None:
 
 
 def test_badges_are_written_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    copies = [tmp_path / path.name for path in notebooks.find_notebooks()]
-    for copy, path in zip(copies, notebooks.find_notebooks()):
+    originals = [*notebooks.find_notebooks(), *notebooks.find_notebooks([notebooks.EXPERIMENT])]
+    copies = [tmp_path / path.name for path in originals]
+    for copy, path in zip(copies, originals):
         copy.write_bytes(path.read_bytes())
     readme = tmp_path / "README.md"
     readme.write_bytes((ROOT / "README.md").read_bytes())
-    monkeypatch.setattr(headers, "find_notebooks", lambda: copies)
+    monkeypatch.setattr(headers, "find_notebooks", lambda only=(): copies[-1:] if only else copies[:-1])
     monkeypatch.chdir(tmp_path)
     done = invoke("badges", "--repo", "ada/one-image")
     assert done.exit_code == 0 and len(done.output.splitlines()) == len(copies) + 1

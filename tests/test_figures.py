@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from course_lib import figures
+from course_lib import charts, figures
 from course_lib.crops import CropScheme
 from course_lib.figures import COLOURS, MARKERS, Picture, tile, to_pixels
 from course_lib.pretext import method_names
@@ -35,14 +35,14 @@ def pictures(china: Source) -> Iterator[Picture]:
     ]
     yield figures.outlines(china, crops)
     yield figures.crop_sheet(torch.rand(5, 3, 8, 8), "five crops")
-    yield figures.crop_histograms(china, crops, CropScheme())
+    yield charts.crop_histograms(china, crops, CropScheme())
     yield figures.crop_rows({"a": torch.rand(5, 3, 8, 8), "b": torch.rand(5, 3, 8, 8)}, "two rows")
     yield figures.filter_sheet(filters, "filters")
     yield figures.compare_filters({"a": filters, "b": filters}, "two nets")
-    yield figures.training_picture("rotnet", torch.rand(9), torch.rand(9), 20, filters)
-    yield figures.training_picture("rotnet", torch.empty(0), torch.empty(0), 20, filters)
+    yield charts.training_picture("rotnet", torch.rand(9), torch.rand(9), 20, filters)
+    yield charts.training_picture("rotnet", torch.empty(0), torch.empty(0), 20, filters)
     yield figures.answers(torch.rand(3, 3, 8, 8), "abc", "abd")
-    yield figures.accuracy_by_layer(rows, "probes")
+    yield charts.accuracy_by_layer(rows, "probes")
 
 
 def test_every_picture_is_drawn_and_carries_its_words(china: Source) -> None:
