@@ -119,8 +119,8 @@ def run_apart(cell: Cell, folder: Path) -> dict[str, Any]:
     done = subprocess.run(command, capture_output=True, text=True, preexec_fn=_ends_with_its_parent())
     record = record_of(cell, folder)
     if done.returncode or record is None:
-        said = done.stderr.strip().splitlines() or [f"{cell.name}: its process ended with {done.returncode}"]
-        raise CourseError(said[-1])
+        said = done.stderr.strip().splitlines() if done.returncode else []
+        raise CourseError(said[-1] if said else f"{cell.name}: its process left no record (exit {done.returncode})")
     return record
 
 
