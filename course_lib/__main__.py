@@ -78,6 +78,7 @@ def train_method(method: str, profile: str, source: str, n: int, seed: int, step
 @click.option("--profile", default="quick", show_default=True, help=f"One of {', '.join(PROFILES)}.")
 @click.option("--seeds", default="0,1,2,3,4", show_default=True, metavar="0,1,2", help="One run for each.")
 @click.option("--data", multiple=True, default=("photos10",), show_default=True, help="Labelled sets to probe with.")
+@click.option("--only", default="", metavar="07,08", help="Measure these notebooks again, and leave the rest as it is.")
 @click.option("--grid", is_flag=True, help="Run the grid of notebook 08 too, all methods on every axis.")
 @click.option("--photographs", help="Where the grid's 10 and 1000 images are from; by default the first labelled set.")
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(min=1), help="Cells of the grid at a time.")
@@ -86,6 +87,7 @@ def reference(
     profile: str,
     seeds: str,
     data: tuple[str, ...],
+    only: str,
     grid: bool,
     photographs: str | None,
     jobs: int,
@@ -94,13 +96,16 @@ def reference(
     """Run the course with several seeds, and write the bands, films and figures into assets/."""
     from course_lib.pretext import method_names
     from course_lib.profiles import runnable_profile
-    from course_lib.reference import make_reference
+    from course_lib.reference import make_reference, measure_again
     from course_lib.sweep import Grid
     from course_lib.trained import runs_folder
 
     folder = out or runs_folder(f"reference-{profile}")
     numbers, sets = whole_numbers("--seeds", seeds), [from_here("DATA", name) for name in data]
     chosen = runnable_profile(profile).name
+    if only:
+        click.echo(f"wrote {measure_again(chosen, names(only), sets[0], folder)}")
+        return
     methods = [name for name in method_names() if name != "supervised"]
     images = from_here("SOURCE", photographs or f"set:{sets[0]}")
     cells = Grid(methods, numbers, sets, images, profile=chosen) if grid else None

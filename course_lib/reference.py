@@ -7,7 +7,7 @@ import json
 import shutil
 import subprocess
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,12 @@ from course_lib.crops import CropScheme
 from course_lib.errors import CourseError
 from course_lib.figures import COLOURS, Picture, compare_filters
 from course_lib.files import make_folder, write_file
-from course_lib.films import first_layers, keep_films, save_films
+from course_lib.films import Film, first_layers, keep_films, save_films
 from course_lib.machine import describe_machine
 from course_lib.notebooks import find_notebooks
 from course_lib.panels import crop_panel
 from course_lib.pretext import method_names
-from course_lib.results import assets_folder
+from course_lib.results import assets_folder, identity, load_reference, load_reference_films
 from course_lib.runs import run_notebooks
 from course_lib.sources import load_source
 from course_lib.sweep import Grid, as_lines, rows_of, sweep
@@ -45,8 +45,7 @@ def make_reference(
     folder, commit = make_folder(folder), _commit()  # before the pictures are written, which makes the tree dirty
     if grid:
         sweep(grid, folder / "sweep", jobs)
-    if rows := rows_of(folder / "sweep"):
-        write_file(make_folder(assets_folder() / "reference") / f"{profile}-sweep.jsonl", as_lines(rows))
+    _keep_table(profile, folder)
     first, *others = find_notebooks()
     runs = [_run(folder / f"seed-{seed}", others, profile, seed, data[0]) for seed in seeds]
     probed = [_probe(folder, profile, seed, name) for name in data for seed in seeds]
@@ -57,6 +56,55 @@ def make_reference(
     path = _write(profile, seeds, data, runs, probed, commit)
     _pack(profile, folder)
     return path
+
+
+def measure_again(profile: str, only: Sequence[str], data: str, folder: Path) -> Path:
+    """Run some notebooks again with the reference's own seeds, below `folder`, and leave the rest of it as it is.
+
+    only: notebooks, by number or name; their costs, their measures and their films take the place of those that there
+    were. data: the labelled set that they use. A table of cells that a sweep left in `folder`/sweep is taken as well.
+    The commit, date and machine of the new numbers are noted under "again", beside those of the run that gave the rest.
+    Raises CourseError where there is no reference yet, for a notebook that is not there, and for one that fails.
+    """
+    reference, commit, folder = load_reference(profile), _commit(), make_folder(folder)
+    if reference is None:
+        raise CourseError(f"there is no reference at {profile!r} to measure a part of again; make it without --only")
+    paths = find_notebooks(only)
+    runs = [_run(folder / f"seed-{seed}", paths, profile, seed, data) for seed in reference["seeds"]]
+    _keep_table(profile, folder)
+    _keep_films(profile, load_reference_films(profile) | keep_films(_trainings(folder, reference["seeds"][0]), profile))
+    costs = {cost["name"]: cost for cost in reference["notebooks"]} | {cost["name"]: cost for cost in _costs(runs)}
+    measures = {(identity(r), r["seed"]): r for rows in (reference, *runs) for r in rows["measures"]}
+    command = f"python -m course_lib reference --profile {profile} --only {','.join(only)} --data {_without_path(data)}"
+    new = {"command": command, "date": date.today().isoformat(), "commit": commit, "machine": describe_machine()}
+    reference["notebooks"], reference["measures"] = [costs[name] for name in sorted(costs)], list(measures.values())
+    reference["again"] = [*reference.get("again", []), new]
+    path = write_file(assets_folder() / "reference" / f"{profile}.json", json.dumps(reference, indent=1) + "\n")
+    _pack(profile, folder)
+    return path
+
+
+def _keep_table(profile: str, folder: Path) -> None:
+    """The table of the cells that a sweep has left below a folder, if there are any."""
+    if rows := rows_of(folder / "sweep"):
+        write_file(make_folder(assets_folder() / "reference") / f"{profile}-sweep.jsonl", as_lines(rows))
+
+
+def _keep_films(profile: str, films: Mapping[str, Film]) -> None:
+    save_films(films, make_folder(assets_folder() / "reference") / f"{profile}-films.safetensors")
+    picture = compare_filters(first_layers(films), "First-layer filters, untrained and trained")
+    write_file(make_folder(assets_folder() / "figures") / "filters.png", picture.png())
+
+
+def _costs(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What each notebook took, a number a run."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for notebook in (notebook for run in runs for notebook in run["notebooks"]):
+        found.setdefault(notebook["name"], []).append(notebook)
+    return [
+        {"name": name, "seconds": [c["seconds"] for c in costs], "peak_mb": [c["peak_mb"] for c in costs]}
+        for name, costs in sorted(found.items())
+    ]
 
 
 def _pack(profile: str, folder: Path) -> None:
@@ -102,8 +150,6 @@ def _write(
     probed: Sequence[dict[str, Any]],
     commit: str,
 ) -> Path:
-    names = sorted({notebook["name"] for run in runs for notebook in run["notebooks"]})
-    costs = {name: [n for run in runs for n in run["notebooks"] if n["name"] == name][: len(seeds)] for name in names}
     labels = " ".join(f"--data {_without_path(name)}" for name in data)
     summary = {
         "command": f"python -m course_lib reference --profile {profile} --seeds {','.join(map(str, seeds))} {labels}",
@@ -112,10 +158,7 @@ def _write(
         "commit": commit,
         "machine": describe_machine(),
         "seeds": list(seeds),
-        "notebooks": [
-            {"name": name, "seconds": [c["seconds"] for c in cost], "peak_mb": [c["peak_mb"] for c in cost]}
-            for name, cost in costs.items()
-        ],
+        "notebooks": _costs(runs),
         "probes": [row for run in probed for row in run["probes"]],
         "measures": _distinct(row for run in runs for row in run["measures"]),
     }
@@ -146,15 +189,13 @@ def _trainings(folder: Path, seed: int) -> list[Path]:
 
 
 def _write_pictures(profile: str, probed: Sequence[dict[str, Any]], trained: Sequence[Path]) -> None:
-    films = keep_films(trained, profile)
-    save_films(films, make_folder(assets_folder() / "reference") / f"{profile}-films.safetensors")
+    _keep_films(profile, keep_films(trained, profile))
     figures = make_folder(assets_folder() / "figures")
     labelled = probed[0]["probes"][0]["data"]
     rows = [row for run in probed for row in run["probes"] if row["data"] == labelled]
     rows = [row for row in rows if row["method"] in COLOURS]  # and not the controls, which have one layer
     for name, picture in {
         "crops": Picture(crop_panel(load_source("china"), CropScheme(), 64), "One photograph, and crops of it"),
-        "filters": compare_filters(first_layers(films), "First-layer filters, untrained and trained"),
         "layers": accuracy_by_layer(rows, f"Linear probes on {labelled}"),
     }.items():
         write_file(figures / f"{name}.png", picture.png())

@@ -153,7 +153,7 @@ def compare(rows: Sequence[dict[str, Any]], profile: str) -> pd.DataFrame:
     reference = load_reference(profile) or {"probes": [], "measures": []}
     known, lines = reference["probes"] + reference["measures"] + load_reference_table(profile), []
     for row in rows:
-        same = list({r["seed"]: _value(r) for r in known if _identity(r) == _identity(row)}.values())
+        same = list({r["seed"]: _value(r) for r in known if identity(r) == identity(row)}.values())
         if len(same) >= 2:
             low, high = band(same)
             verdict = "inside" if low <= _value(row) <= high else "outside"
@@ -165,7 +165,7 @@ def compare(rows: Sequence[dict[str, Any]], profile: str) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=["method", "what", "yours", "from", "to", "band"]).round(2)
 
 
-def _identity(row: dict[str, Any]) -> tuple[Any, ...]:
+def identity(row: dict[str, Any]) -> tuple[Any, ...]:
     """All that two rows must share to be measurements of one thing, with other seeds."""
     return tuple(row.get(key, "") for key in _WHAT["accuracy" if "accuracy" in row else "value"])
 

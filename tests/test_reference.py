@@ -34,6 +34,7 @@ class Course:
     def __init__(self) -> None:
         self.ran: list[str] = []
         self.fails = ""
+        self.seconds = 3.0
 
     def __call__(self, parameters: dict[Path, dict[str, Any]], profile: str, folder: Path) -> list[NotebookResult]:
         trained = folder / "trained"
@@ -46,7 +47,7 @@ class Course:
         for path, values in parameters.items():
             self.ran.append(f"{path.stem} {values['SEED']} {values.get('DATA', '')}".strip())
             error = "ValueError: no" if path.stem == self.fails else ""
-            done.append(NotebookResult(path.stem, "failed" if error else "ok", 3.0, 900.0, error))
+            done.append(NotebookResult(path.stem, "failed" if error else "ok", self.seconds, 900.0, error))
             if path.stem.startswith("06"):
                 done[-1].probes = self.rows(values["SEED"], values["DATA"])
         summary = {
@@ -104,6 +105,21 @@ def test_a_grid_that_was_swept_becomes_part_of_it(course: Course, tmp_path: Path
     reference.make_reference("quick", [0], ["photos10"], tmp_path / "runs")
     (row,) = results.load_reference_table("quick")
     assert row["layer"] == "conv1" and row["code"] == "abc" and row["device"] == "2 CPU cores"
+
+
+def test_a_part_is_measured_again_and_the_rest_stays(course: Course, tmp_path: Path) -> None:
+    with pytest.raises(CourseError, match="no reference at 'quick' to measure a part of again"):
+        reference.measure_again("quick", ["07"], "photos10", tmp_path / "again")
+    before = json.loads(reference.make_reference("quick", [0, 1], ["photos10"], tmp_path / "runs").read_text())
+    course.ran.clear()
+    course.seconds = 5.0
+    after = json.loads(reference.measure_again("quick", ["07"], "photos10", tmp_path / "again").read_text())
+    assert course.ran == ["07_frozen_layers_and_scattering 0", "07_frozen_layers_and_scattering 1"]
+    (again,) = after.pop("again")
+    assert again["command"].endswith("reference --profile quick --only 07 --data photos10") and again["commit"]
+    changed = [new for old, new in zip(before["notebooks"], after["notebooks"]) if old != new]
+    assert [(cost["name"], cost["seconds"]) for cost in changed] == [("07_frozen_layers_and_scattering", [5.0, 5.0])]
+    assert {**after, "notebooks": 0} == {**before, "notebooks": 0}
 
 
 def test_no_reference_is_made_of_a_failed_run(course: Course, tmp_path: Path) -> None:
