@@ -70,8 +70,8 @@ def measure_again(profile: str, only: Sequence[str], data: str, folder: Path) ->
     if reference is None:
         raise CourseError(f"there is no reference at {profile!r} to measure a part of again; make it without --only")
     paths = find_notebooks(only)
+    _keep_table(profile, folder)  # first, since notebook 08 reads it
     runs = [_run(folder / f"seed-{seed}", paths, profile, seed, data) for seed in reference["seeds"]]
-    _keep_table(profile, folder)
     _keep_films(profile, load_reference_films(profile) | keep_films(_trainings(folder, reference["seeds"][0]), profile))
     costs = {cost["name"]: cost for cost in reference["notebooks"]} | {cost["name"]: cost for cost in _costs(runs)}
     measures = {(identity(r), r["seed"]): r for rows in (reference, *runs) for r in rows["measures"]}
