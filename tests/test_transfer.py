@@ -13,7 +13,7 @@ import torch
 from conftest import need
 from scipy.stats import kendalltau
 
-from course_lib import transfer
+from course_lib import frozen, transfer
 from course_lib.datasets import LabelledImages, to_float
 from course_lib.errors import CourseError
 from course_lib.frozen import begin_above, freeze, frozen_maps, run_layers
@@ -112,7 +112,7 @@ def test_kept_maps_are_those_that_would_be_computed(trained: AlexNet, monkeypatc
     data, index = pictures(), torch.tensor([3, 0, 3, 7])
     mirrored = torch.tensor([True, False, False, True])
     kept = frozen_maps(trained, 2, data.train_images, data.train_labels)
-    monkeypatch.setattr(transfer, "_room", lambda device: 0)
+    monkeypatch.setattr(frozen, "memory_left", lambda device: 0)
     fresh = frozen_maps(trained, 2, data.train_images, data.train_labels)
     assert kept.kept is not None and fresh.kept is None
     assert torch.allclose(kept.read(index, mirrored), fresh.read(index, mirrored), atol=2e-3)
