@@ -7,7 +7,6 @@ import ctypes
 import os
 import platform
 import shutil
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import psutil
@@ -15,8 +14,6 @@ import torch
 
 _LEAST_MEMORY = 1.5e9  # bytes free: a notebook takes up to 1.2 GB, and the browser something too
 _LEAST_DISK = 1e9
-_MMAP_THRESHOLD = -3  # the name of the setting, in glibc's malloc.h
-_LARGE, _LARGEST = 1 << 23, 1 << 25  # bytes; the second is as far as glibc raises it by itself
 
 
 class Check(NamedTuple):
@@ -80,22 +77,6 @@ def release_memory() -> None:
     """
     with contextlib.suppress(OSError, AttributeError):  # not every system has glibc
         ctypes.CDLL("libc.so.6").malloc_trim(0)
-
-
-@contextlib.contextmanager
-def large_blocks_returned() -> Iterator[None]:
-    """While it lasts, glibc gives every large block back to the system as soon as it is freed.
-
-    It would keep them in its heap, between smaller ones that are still in use. In a training in float32 that is a tenth
-    of a gigabyte; giving them back costs up to a fifth of the speed.
-    """
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL("libc.so.6").mallopt(_MMAP_THRESHOLD, _LARGE)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL("libc.so.6").mallopt(_MMAP_THRESHOLD, _LARGEST)
 
 
 def memory_left(device: torch.device | None = None) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 
 from course_lib import distributed
 from course_lib.checkpoints import Checkpoints
-from course_lib.machine import large_blocks_returned, release_memory
+from course_lib.machine import release_memory
 from course_lib.pretext import Method
 from course_lib.progress import Progress
 from course_lib.recipes import Recipe
@@ -47,7 +47,7 @@ def fit(
     progress = Progress(title, recipe, training.loss, training.accuracy, training.done, seen)
     method.train()
     stopped = False
-    with _stop_between_steps() as asked, _lean(training):
+    with _stop_between_steps() as asked:
         try:
             while training.done < recipe.steps and not asked.is_set():
                 training.step()
@@ -70,12 +70,6 @@ def fit(
     release_memory()
     progress.close(training.done, method, data, history.seconds, history.stopped is not None, checkpoints is not None)
     return history
-
-
-def _lean(training: Training) -> contextlib.AbstractContextManager[None]:
-    """On a CPU without bfloat16 a step takes twice the memory, and a notebook has little."""
-    lean = training.device.type == "cpu" and training.arithmetic.precision == "float32"
-    return large_blocks_returned() if lean else contextlib.nullcontext()
 
 
 @contextlib.contextmanager
