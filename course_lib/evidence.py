@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pandas as pd
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from course_lib.sources import GENERATED
 from course_lib.transfer import describe_depth
@@ -81,7 +81,7 @@ def interval(points: Sequence[float]) -> tuple[float, float]:
     if len(points) < 2:
         raise ValueError(f"an interval needs at least two seeds, got {len(points)}")
     series = pd.Series(points, dtype=float)
-    reach = student.ppf(0.975, len(series) - 1) * series.std() / len(series) ** 0.5
+    reach = stdtrit(len(series) - 1, 0.975) * series.std() / len(series) ** 0.5
     return float(series.mean() - reach), float(series.mean() + reach)
 
 

@@ -343,7 +343,7 @@ ANSWERS = {
     },
     "08": {
         "paired": "both = [seed for seed in one.index if seed in other.index]\n    return one[both] - other[both]",
-        "interval": "x = pd.Series(points)\n    reach = student.ppf(0.975, len(x) - 1) * x.sem()\n"
+        "interval": "x = pd.Series(points)\n    reach = stdtrit(len(x) - 1, 0.975) * x.sem()\n"
         "    return x.mean() - reach, x.mean() + reach",
         "above": 'return "holds" if low > bound else "undecided" if high > bound else "fails"',
     },

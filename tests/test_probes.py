@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
+from scipy.stats import binom
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
@@ -15,6 +16,7 @@ from course_lib.networks import LAYERS, AlexNet
 from course_lib.probes import (
     NUMBERS,
     ProbeResult,
+    binomial_quantile,
     fit_probe,
     logistic_regression,
     logits,
@@ -175,3 +177,10 @@ def test_both_poolings_are_what_they_say() -> None:
         assert torch.allclose(found.float(), by(maps), atol=2e-3)
     with pytest.raises(CourseError, match="no pooling called 'min'; there is max, average"):
         pooled_features(trunk, images, ["conv3"], pooling="min")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.003, 0.1, 0.5, 0.97, 1.0])
+def test_quantiles_of_the_binomial_law_are_scipys(share: float) -> None:
+    for n in (1, 20, 3_000):
+        for q in (0.025, 0.5, 0.975):
+            assert binomial_quantile(q, n, share) == binom.ppf(q, n, share)

@@ -29,7 +29,7 @@ CLUSTERS = {"quick": 100, "standard": 1_000, "paper": 10_000}
 GROUPED = {"quick": 6_000, "standard": 100_000, "paper": 1_281_167}
 """Crops at most that are grouped and trained on. Every one of them passes through the network once a round."""
 
-_AT_ONCE = 500
+_AT_ONCE = 200  # crops that pass through the network together
 
 
 class DeepCluster(Method):
