@@ -35,9 +35,27 @@ class Exercise:
 
 def find_exercises() -> dict[str, Exercise]:
     """All exercises by their ids, such as `02.turns`."""
-    names = sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name.startswith("ex"))
-    modules = [importlib.import_module(f"{__name__}.{name}") for name in names]
-    return {key: exercise for module in modules for key, exercise in module.EXERCISES.items()}
+    return {key: exercise for name in _files() for key, exercise in _exercises_in(name).items()}
+
+
+def find_exercise(key: str) -> Exercise:
+    """The exercise of this id. Only its own file is imported: those of all notebooks together take 60 MB.
+
+    Raises CourseError for an id that does not exist, and lists those that do.
+    """
+    name = f"ex{key.partition('.')[0]}"
+    known = _exercises_in(name) if name in _files() else {}
+    if key not in known:
+        raise unknown("exercise", key, list(find_exercises()))
+    return known[key]
+
+
+def _files() -> list[str]:
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name.startswith("ex"))
+
+
+def _exercises_in(name: str) -> dict[str, Exercise]:
+    return importlib.import_module(f"{__name__}.{name}").EXERCISES
 
 
 def check(key: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -45,10 +63,7 @@ def check(key: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
     Raises CourseError for an id that does not exist, and under COURSE_STRICT=1 for a function that is not right.
     """
-    exercises = find_exercises()
-    if key not in exercises:
-        raise unknown("exercise", key, list(exercises))
-    exercise = exercises[key]
+    exercise = find_exercise(key)
     if not attempted(function):
         print(f"{key}: not attempted yet. Going on with the course's own function.")
         return exercise.answer
