@@ -37,6 +37,7 @@ def fit(
     to a minute and pays in long trainings on a GPU. shown: whether it shows itself, by a picture and a line.
     Raises RuntimeError when the loss is no longer a number; the network is then back at its last good checkpoint.
     """
+    release_memory()  # what was done before has freed some, and the loop is where most is needed
     training = Training(method, data, recipe, seed, compiled)
     if checkpoints:
         if checkpoints.load(training.restore):
