@@ -99,7 +99,7 @@ DAMAGE: list[tuple[str, Callable[[NotebookNode], None]]] = [
     ("lacks **Predict.**", replace("**Predict.**", "Guess.")),
     ("lacks a section that begins with 'Limits'", replace("## Limits", "## Ends")),
     ("lacks a section that begins with 'Control'", replace("## Control", "## Other")),
-    ("which is no exercise", replace('check("07.freeze"', 'check("07.none"')),
+    ("which is no exercise", replace('check("06.standardise"', 'check("06.none"')),
     ("it has no exercise", replace("check(", "look(")),
 ]
 
