@@ -35,6 +35,9 @@ class Arithmetic:
     precision: str = "float32"
     channels_last: bool = False
 
+    def __str__(self) -> str:
+        return f"{self.precision}, channels {'last' if self.channels_last else 'first'}"
+
     def prepare(self, module: nn.Module) -> None:
         """Put a module's weights into the order in memory, in place."""
         torch.backends.cudnn.benchmark = True

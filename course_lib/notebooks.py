@@ -25,6 +25,7 @@ EXPERIMENT = "experiment"
 
 _WIDGETS = "application/vnd.jupyter.widget-state+json"
 _POLL = 0.05  # seconds between two looks at the memory
+_LEAN = {"MALLOC_ARENA_MAX": "1"}  # threads of one kernel share what they freed; of glibc, and unknown elsewhere
 
 
 @dataclass
@@ -124,7 +125,7 @@ def execute(
     from papermill.exceptions import PapermillException
 
     start, error = time.perf_counter(), ""
-    with _environment(environment), _PeakMemory() as memory, disk_errors(out):
+    with _environment(_LEAN | environment), _PeakMemory() as memory, disk_errors(out):
         try:
             papermill.execute_notebook(
                 _literal(path),

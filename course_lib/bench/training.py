@@ -56,8 +56,9 @@ def training_peers(profile: Profile, data: CropDataset, device: torch.device) ->
     def bare(compiled: bool = False) -> Callable[[], Any]:
         return _bare(profile, data, count, device, compiled)
 
+    arithmetic = fastest(device, profile.trunk())
     peers = [
-        peer("ours", "fit's own step, crops made on the fly", ours),
+        peer("ours", f"fit's own step, crops made on the fly, in {arithmetic}", ours),
         peer("ours, one cached batch", "the same, with the pictures of one batch kept", lambda: ours(_Cached)),
         peer("bare network", "a loop of nothing but the network, on a constant batch", bare),
         peer(
