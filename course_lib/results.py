@@ -75,9 +75,17 @@ def publish(rows: Sequence[dict[str, Any]]) -> None:
     """Show rows as a table in a notebook; the runner finds them in the saved output."""
     from IPython.display import display
 
-    table = accuracy_table(rows) if "layer" in rows[0] else pd.DataFrame(list(rows))
+    table = accuracy_table(rows) if "layer" in rows[0] else _in_percent(pd.DataFrame(list(rows)))
     words = {"text/plain": table.to_string(index=False), "text/html": table.to_html(border=0, index=False)}
     display({**words, MIME: list(rows)}, raw=True)
+
+
+def _in_percent(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with its shares of 1, if it has any, as percent: as all other tables of the course have them."""
+    shares = [column for column in ("accuracy", "low", "high") if column in table]
+    return table.assign(**{column: (100 * table[column]).round(1) for column in shares}).rename(
+        columns={column: f"{column}, %" for column in shares}
+    )
 
 
 def published_rows(notebook: nbformat.NotebookNode) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from course_lib import results
 from course_lib.networks import LAYERS
 from course_lib.probes import ProbeResult
-from course_lib.results import MIME, accuracy_table, band, compare, measure_row, probe_rows, published_rows
+from course_lib.results import MIME, accuracy_table, band, compare, measure_row, probe_rows, publish, published_rows
 
 
 def rows(method: str = "rotnet", accuracy: float = 0.5, seed: int = 0) -> list[dict]:
@@ -34,6 +34,15 @@ def test_rows_are_found_in_a_notebooks_outputs() -> None:
     output = new_output("display_data", data={MIME: rows(), "text/plain": "a table"})
     notebook = new_notebook(cells=[new_code_cell("publish(rows)", outputs=[output]), new_code_cell("1")])
     assert published_rows(notebook) == rows()
+
+
+def test_shares_are_published_as_percent(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[dict] = []
+    monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data))
+    row = {"measure": "conv1 frozen", "method": "rotnet", "accuracy": 0.473, "low": 0.43, "high": 0.51, "seed": 0}
+    publish([row])
+    assert shown[0][MIME] == [row], "a script gets shares of 1"
+    assert "47.3" in shown[0]["text/plain"] and "accuracy, %" in shown[0]["text/plain"]
 
 
 def test_a_band_holds_one_more_seed_19_times_in_20() -> None:
