@@ -21,6 +21,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
 from course_lib.anatomy import lint, strip
+from course_lib.exercises import find_exercises
 from course_lib.headers import fill, title, write_notebook
 from course_lib.networks import LAYERS
 from course_lib.notebooks import EXPERIMENT, execute, find_notebooks, hidden_errors, read_parameters
@@ -288,9 +289,15 @@ def nbval(paths: list[Path], environment: dict[str, str]) -> subprocess.Complete
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=1700)
 
 
-def test_the_course_passes_nbval(run: Path, offline: dict[str, str]) -> None:
-    done = nbval(COURSE, offline | {"COURSE_RUNS": str(run), "COURSE_LIVE": "1"})
+def test_the_course_passes_nbval_with_wrong_answers(run: Path, offline: dict[str, str], tmp_path: Path) -> None:
+    for path in COURSE:
+        write_notebook(tmp_path / path.name, answered(path, a_mistake))
+    journal = tmp_path / "journal.json"
+    own = {"COURSE_RUNS": str(run), "COURSE_LIVE": "1", "COURSE_JOURNAL": str(journal)}
+    done = nbval([tmp_path / path.name for path in COURSE], offline | own)
     assert done.returncode == 0, done.stdout[-4000:]
+    attempts = {attempt["key"]: attempt["right"] for attempt in json.loads(journal.read_text())["attempts"]}
+    assert attempts == dict.fromkeys(find_exercises(), False)
     cells = sum(cell.cell_type == "code" for path in COURSE for cell in nbformat.read(path, 4).cells)
     assert f"{cells} passed" in done.stdout
 
@@ -352,19 +359,54 @@ ANSWERS = {
 """What a learner may write, in words of its own; never the library's functions."""
 
 
-@pytest.mark.parametrize("path", COURSE, ids=lambda path: path.stem)
-def test_a_learners_right_answers_carry_the_notebook(path: Path, tmp_path: Path) -> None:
+STUB = re.compile(r"(def (\w+)\((.*?)\).*?\n.*\n)    \.\.\.")
+"""Of an exercise: up to its docstring's end; its name; its parameters."""
+
+
+def answered(path: Path, body: Callable[[str, str, str], str]) -> NotebookNode:
+    """A notebook in which every exercise has a body, given the exercise's id and its function's name and parameters."""
     notebook = nbformat.read(path, 4)
-    for name, body in ANSWERS[path.stem[:2]].items():
-        (cell,) = [cell for cell in notebook.cells if re.search(rf"def {name}\(.*\n.*\n    \.\.\.", cell.source)]
-        cell.source = re.sub(
-            rf"(def {name}\(.*\n.*\n)    \.\.\.", lambda m, body=body: f"{m[1]}    {body}", cell.source
-        )
+    for cell in exercises(notebook):
+        (key,) = re.findall(r"check\(\"([^\"]+)\"", cell.source)
+        cell.source, count = STUB.subn(lambda m, key=key: f"{m[1]}    {body(key, m[2], m[3])}", cell.source)
+        assert count == 1, f"{key} has no stub"
+    return notebook
+
+
+def exercises(notebook: NotebookNode) -> list[NotebookNode]:
+    return [cell for cell in notebook.cells if "exercise" in cell.metadata.get("tags", [])]
+
+
+def a_mistake(key: str, name: str, parameters: str) -> str:
+    """The first of an exercise's typical mistakes."""
+    given = ", ".join(part.partition(":")[0].strip() for part in re.split(r",\s*(?![^\[]*\])", parameters))
+    return f"return __import__('course_lib.exercises').exercises.find_exercise({key!r}).mistakes[0].function({given})"
+
+
+def carried(notebook: NotebookNode, path: Path, tmp_path: Path, run: Path, strict: str = "") -> str:
+    """What a changed notebook printed, when it was executed with the networks that the whole course has trained."""
     write_notebook(tmp_path / path.name, notebook)
-    values = {name: 4 for name in read_parameters(path) if name == "STEPS"}
-    environment = {"COURSE_LIVE": "0", "COURSE_RUNS": str(tmp_path / "runs"), "COURSE_STRICT": "1"}
-    result = execute(tmp_path / path.name, tmp_path / "out.ipynb", values, environment)
+    environment = {"COURSE_LIVE": "0", "COURSE_RUNS": str(run), "COURSE_STRICT": strict}
+    result = execute(tmp_path / path.name, tmp_path / "out.ipynb", {}, environment)
     assert result.error == ""
-    assert (tmp_path / "out.ipynb").read_text().count("right. Going on with your function") == len(
-        ANSWERS[path.stem[:2]]
-    )
+    return (tmp_path / "out.ipynb").read_text()
+
+
+@pytest.mark.parametrize("path", COURSE, ids=lambda path: path.stem)
+def test_a_learners_right_answers_carry_the_notebook(path: Path, tmp_path: Path, run: Path) -> None:
+    own = ANSWERS[path.stem[:2]]
+    printed = carried(answered(path, lambda key, name, _: own[name]), path, tmp_path, run, strict="1")
+    assert printed.count("right. Going on with your function") == len(own)
+
+
+@pytest.mark.parametrize("path", COURSE, ids=lambda path: path.stem)
+def test_a_notebook_runs_without_its_exercises(path: Path, tmp_path: Path, run: Path) -> None:
+    notebook = nbformat.read(path, 4)
+    notebook.cells = [cell for cell in notebook.cells if "exercise" not in cell.metadata.get("tags", [])]
+    printed = carried(notebook, path, tmp_path, run)
+    assert "not attempted yet" not in printed
+
+
+def test_every_exercise_has_an_answer_in_a_learners_words() -> None:
+    for path in COURSE:
+        assert len(exercises(nbformat.read(path, 4))) == len(ANSWERS[path.stem[:2]]) >= 3

@@ -21,8 +21,9 @@ from course_lib.exercises.hints import hint, reveal
 from course_lib.exercises.parting import diff
 from course_lib.exercises.predictions import calibration, came_out, predict
 from course_lib.exercises.quizzes import quiz
+from course_lib.exercises.stand_ins import stand_ins
 
-LEARNER = ("calibration", "came_out", "check", "diff", "hint", "predict", "quiz", "reveal")
+LEARNER = ("calibration", "came_out", "check", "diff", "hint", "predict", "quiz", "reveal", "stand_ins")
 """What notebooks import from here."""
 
 __all__ = [
@@ -44,4 +45,5 @@ __all__ = [
     "predict",
     "quiz",
     "reveal",
+    "stand_ins",
 ]

@@ -57,6 +57,14 @@ def find_exercises() -> dict[str, Exercise]:
     return {key: one for name in _files() for key, one in _file(name).EXERCISES.items()}
 
 
+def exercises_of(number: str) -> dict[str, Exercise]:
+    """The exercises of one notebook, such as "02". Raises CourseError where it has none."""
+    name = f"ex{number}"
+    if name not in _files():
+        raise unknown("notebook with exercises", number, [file.removeprefix("ex") for file in _files()])
+    return _file(name).EXERCISES
+
+
 def find_exercise(key: str) -> Exercise:
     """The exercise of this id. Only its own file is imported: those of all notebooks together take 60 MB.
 
