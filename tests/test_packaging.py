@@ -60,6 +60,13 @@ def test_post_build_stops_at_an_error() -> None:
     assert "set -e" in script.read_text() and script.stat().st_mode & 0o100
 
 
+def test_binders_start_hands_over_to_the_server() -> None:
+    script = ROOT / "binder/start"
+    assert script.read_text().rstrip().endswith('exec "$@"') and script.stat().st_mode & 0o100
+    done = subprocess.run([script, "sh", "-c", "echo $MALLOC_ARENA_MAX"], capture_output=True, text=True)
+    assert done.stdout.strip() == "1"
+
+
 def test_the_wheel_has_all_that_a_notebook_needs(tmp_path: Path) -> None:
     """On Colab only the wheel is there: with the page's template, and with the reference."""
     command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--quiet", "--wheel-dir", str(tmp_path), str(ROOT)]
