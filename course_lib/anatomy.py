@@ -17,6 +17,8 @@ from course_lib.notebooks import EXPERIMENT
 LONGEST_CELL = 25
 """Lines of code."""
 
+FEWEST_EXERCISES = 3
+
 _PARTS = ("Recall", "Limits", "What you showed", "Control")
 _NUMBER = re.compile(r"\d[\d.,]*\s*(?:%|percent|per cent)|accuracy (?:of|is|was|about)\s+[\d.]+", re.IGNORECASE)
 _PICTURE = re.compile(r"!\[([^\]]*)\]\(([^)]*)\)")
@@ -140,8 +142,8 @@ def _sections(notebook: NotebookNode) -> Iterator[str]:
 
 def _exercises(notebook: NotebookNode) -> Iterator[str]:
     known, checked = find_exercises(), _keys(notebook, "check")
-    if not checked:
-        yield "it has no exercise"
+    if len(checked) < FEWEST_EXERCISES:
+        yield f"it has {len(checked)} exercises, and {FEWEST_EXERCISES} are needed"
     for key in checked:
         if key not in known:
             yield f"it checks {key!r}, which is no exercise"

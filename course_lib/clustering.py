@@ -127,6 +127,7 @@ def nmi(a: Tensor, b: Tensor) -> Tensor:
     """Normalised mutual information of two labellings (n,) each, in [0, 1]: 1 where either tells the other.
 
     I(a; b) / sqrt(H(a) H(b)), as DeepCluster has it (section 4.1); 0 where one of them is all the same. A scalar.
+    Taught in notebook 03.
     """
     joint, a_alone, b_alone = (entropy(part) for part in (a * (b.max() + 1) + b, a, b))
     shared = a_alone + b_alone - joint

@@ -90,11 +90,9 @@ class Crops:
     def turned(self, quarter_turns: int) -> Crops:
         """The same crops turned counter-clockwise by 90 degrees times `quarter_turns`, as RotNet needs them.
 
-        The turn is folded into the map, so that no pixel is resampled twice. Taught in notebook 02.
+        The turn is folded into the map, so that no pixel is resampled twice.
         """
-        cos, sin = ((1, 0), (0, 1), (-1, 0), (0, -1))[quarter_turns % 4]
-        right, down, centre = self.affine.unbind(2)
-        return replace(self, affine=torch.stack([cos * right + sin * down, cos * down - sin * right, centre], 2))
+        return replace(self, affine=turned_maps(self.affine, quarter_turns))
 
     def tiles(self, grid: int = 3, gap: float = 11 / 75, places: Tensor | None = None) -> Crops:
         """Each crop cut into grid x grid tiles, row by row: (n * grid^2) crops, those of one crop together.
@@ -240,6 +238,11 @@ def area_share(width: float, height: float, image_width: float, image_height: fl
     return width * height / (image_width * image_height)
 
 
+def smallest_side(beta: float, image_width: float, image_height: float) -> float:
+    """The side of the smallest square crop, whose area is the share `beta` of its image's; all in pixels."""
+    return (beta * image_width * image_height) ** 0.5
+
+
 def crop_size(area: Tensor, ratio: Tensor) -> tuple[Tensor, Tensor]:
     """Width and height in pixels of crops with these areas in pixels and these ratios of height to width, all (n,)."""
     return (area / ratio).sqrt(), (area * ratio).sqrt()
@@ -256,6 +259,17 @@ def flip_map(flipped: Tensor) -> Tensor:
     maps = torch.eye(2).repeat(len(flipped), 1, 1)
     maps[:, 0, 0] = torch.where(flipped, -1.0, 1.0)
     return maps
+
+
+def turned_maps(affine: Tensor, quarter_turns: int) -> Tensor:
+    """Maps (n, 2, 3) from the output square to pixels, so changed that what they cut out is turned counter-clockwise.
+
+    The columns of a map say where one step to the right and one step down in the crop lead, and where its middle lies.
+    Turned once, the right of the new crop is what was down. Taught in notebook 02.
+    """
+    cos, sin = ((1, 0), (0, 1), (-1, 0), (0, -1))[quarter_turns % 4]
+    right, down, centre = affine.unbind(2)
+    return torch.stack([cos * right + sin * down, cos * down - sin * right, centre], 2)
 
 
 def colour_map(brightness: Tensor, contrast: Tensor, saturation: Tensor, mean_grey: Tensor) -> Tensor:

@@ -178,7 +178,8 @@ def frozen(trunk: AlexNet) -> Iterator[None]:
 
 
 def pool_side(maps: Tensor, numbers: int) -> int:
-    """The largest s with channels * s * s <= numbers, at least 1 and at most the map's own side."""
+    """The largest s with channels * s * s <= numbers, at least 1 and at most the own side of maps (n, channels, side,
+    side). Taught in notebook 06."""
     channels, height = maps.shape[1], maps.shape[2]
     return max(1, min(height, int((numbers / channels) ** 0.5)))
 
@@ -260,6 +261,15 @@ def logistic_regression(
         solver.step(loss)
     v = v.detach()[:, :classes]
     return torch.cat([torch.linalg.solve_triangular(factor.T, v[:-1], upper=True), v[-1:]])
+
+
+def probe_loss(weights: Tensor, x: Tensor, y: Tensor, decay: float) -> Tensor:
+    """What `logistic_regression` makes small: the mean cross-entropy plus decay / 2 times the squared weights, without
+    the bias, as a scalar.
+
+    weights: (f + 1, classes), the bias last. x: features (n, f). y: labels (n,). Taught in notebook 06.
+    """
+    return F.cross_entropy(logits(weights, x), y) + 0.5 * decay * weights[:-1].square().sum()
 
 
 def logits(weights: Tensor, x: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from scipy.stats import ttest_rel
 from course_lib.__main__ import main
 from course_lib.claims import CLAIMS, Claim, as_text, judge
 from course_lib.errors import CourseError
-from course_lib.evidence import FAILS, HOLDS, UNDECIDED, interval
+from course_lib.evidence import FAILS, HOLDS, UNDECIDED, interval, points_above
 from course_lib.networks import LAYERS
 
 NOISE = (0.001, -0.002, 0.0015, -0.0005, 0.0)
@@ -115,6 +115,13 @@ def test_the_interval_is_that_of_a_paired_t_test() -> None:
     expected = ttest_rel(mine, chance).confidence_interval(0.95)
     assert (pair["low"], pair["high"]) == pytest.approx((expected.low, expected.high), abs=0.01)
     assert pair["seeds"] == 5
+
+
+def test_points_above_the_floor_are_paired_and_signed() -> None:
+    assert points_above([0.5, 0.6, 0.7], [0.4, 0.5, 0.5]) == pytest.approx(40 / 3)
+    assert points_above([0.4], [0.5]) == pytest.approx(-10)
+    with pytest.raises(ValueError):
+        points_above([0.5], [0.4, 0.5])
 
 
 def test_each_set_has_its_own_verdict_and_missing_layers_are_no_answer() -> None:

@@ -11,7 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest, kstest
 
-from course_lib.crops import AREA_LAWS, PARTS_OF_SCHEME, Crops, CropScheme, bounding_box, crop_size, uniforms
+from course_lib.crops import (
+    AREA_LAWS,
+    PARTS_OF_SCHEME,
+    Crops,
+    CropScheme,
+    area_share,
+    bounding_box,
+    crop_size,
+    smallest_side,
+    uniforms,
+)
 from course_lib.sources import Source, load_source
 
 schemes = st.builds(
@@ -116,6 +126,11 @@ def test_the_law_of_the_area_can_fail() -> None:
     crops = CropScheme(area_law="log-uniform").sample(blank(1000, 1000), 40_000, 5)
     area = crops.size.double().prod(1) / 1e6
     assert p_value(area[area < 0.35], 1e-4, 0.35) < 1e-9
+
+
+def test_the_smallest_square_crop_has_the_least_area() -> None:
+    side = smallest_side(0.01, 640, 400)
+    assert area_share(side, side, 640, 400) == pytest.approx(0.01)
 
 
 def test_a_whole_photograph_turned_by_35_degrees_stays_inside() -> None:

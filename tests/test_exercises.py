@@ -227,7 +227,7 @@ def test_what_only_claims_to_be_equal_is_wrong(key: str, answer: Any) -> None:
 
 
 def test_no_explanation_tells_the_right_number() -> None:
-    for key in ("05.rank", "05.match", "00.share"):
+    for key in ("00.share", "00.smallest", "00.gain", "03.nmi", "04.spread", "05.rank", "05.match", "06.loss"):
         exercise = EXERCISES[key]
         question = exercise.questions(0)[0]
         expected = float(exercise.answer(*question))

@@ -101,7 +101,8 @@ DAMAGE: list[tuple[str, Callable[[NotebookNode], None]]] = [
     ("lacks a section that begins with 'Limits'", replace("## Limits", "## Ends")),
     ("lacks a section that begins with 'Control'", replace("## Control", "## Other")),
     ("which is no exercise", replace('check("06.standardise"', 'check("06.none"')),
-    ("it has no exercise", replace("check(", "look(")),
+    ("it has 0 exercises, and 3 are needed", replace("check(", "look(")),
+    ("it has 2 exercises", replace('check("06.standardise"', 'look("06.standardise"')),
     (
         "lacks the heading '### Exercise 06.standardise · easy",
         replace("06.standardise · easy", "06.standardise · hard"),
@@ -322,15 +323,30 @@ def test_hidden_errors_are_none_in_a_clean_run(run: Path) -> None:
 
 
 ANSWERS = {
-    "00": {"share": "return width * height / (image_width * image_height)"},
+    "00": {
+        "share": "return width * height / (image_width * image_height)",
+        "smallest_side": "area = beta * image_width * image_height\n    return area**0.5",
+        "points_above": "mean, least = sum(shares) / len(shares), sum(floor) / len(floor)\n"
+        "    return (mean - least) * 100",
+    },
     "01": {
         "crop_size": "return (area / ratio) ** 0.5, (area * ratio) ** 0.5",
         "bounding_box": "c, s = angle.cos().abs(), angle.sin().abs()\n"
         "    return width * c + height * s, width * s + height * c",
     },
-    "02": {"four_turns": "return torch.cat([images.rot90(k, (2, 3)) for k in range(4)])"},
+    "02": {
+        "four_turns": "return torch.cat([images.rot90(k, (2, 3)) for k in range(4)])",
+        "turn_loss": "n = len(logits) // 4\n    turns = torch.tensor([k for k in range(4) for _ in range(n)])\n"
+        "    turns = turns.to(logits.device)\n"
+        "    right = logits.log_softmax(1).gather(1, turns[:, None])\n"
+        "    return -right.mean(), (logits.argmax(1) == turns).sum() / len(turns)",
+        "turned_maps": "right, down, centre = affine.unbind(2)\n    for _ in range(quarter_turns):\n"
+        "        right, down = down, -right\n    return torch.stack([right, down, centre], 2)",
+    },
     "03": {
         "nearest": "return ((x[:, None] - centres) ** 2).sum(2).argmin(1)",
+        "nmi": "pairs = torch.unique(torch.stack([a, b], 1), dim=0, return_inverse=True)[1]\n"
+        "    h, k = entropy(a), entropy(b)\n    return (h + k - entropy(pairs)) / (h * k) ** 0.5",
         "balanced": "n = torch.bincount(labels)\n    return 1.0 / (n[labels] * (n > 0).sum())",
     },
     "04": {
@@ -338,6 +354,7 @@ ANSWERS = {
         "    return f(real, one) + f(made, none), f(real, none) + f(made, one)",
         "found_again": "a, b = images.flatten(1), again.flatten(1)\n    own = torch.arange(len(a), device=a.device)\n"
         "    return (torch.cdist(a, b).argmin(1) == own).float().mean()",
+        "spread": "a, b = ((x - x.mean(0)).square().mean(0).sqrt().mean() for x in (made, real))\n    return a / b",
     },
     "05": {
         "fold_batchnorm": "return filters * (gain / (variance + eps) ** 0.5).view(-1, 1, 1, 1)",
@@ -347,7 +364,14 @@ ANSWERS = {
         "    alike = (a @ b.T).abs()\n    rows, columns = linear_sum_assignment(-alike.numpy())\n"
         "    return float(alike[rows, columns].mean())",
     },
-    "06": {"standardise": "m, s = train.mean(0), train.std(0) + 1e-5\n    return (train - m) / s, (test - m) / s"},
+    "06": {
+        "standardise": "m, s = train.mean(0), train.std(0) + 1e-5\n    return (train - m) / s, (test - m) / s",
+        "pool_side": "_, channels, height, _ = maps.shape\n    s = 1\n"
+        "    while s < height and channels * (s + 1) ** 2 <= numbers:\n        s += 1\n    return s",
+        "probe_loss": "scores = x @ weights[:-1] + weights[-1]\n"
+        "    wrong = -scores.log_softmax(1)[torch.arange(len(y), device=y.device), y].mean()\n"
+        "    return wrong + decay * (weights[:-1] ** 2).sum() / 2",
+    },
     "07": {
         "freeze": "for number in range(1, depth + 1):\n        layer = getattr(trunk, f'conv{number}')\n"
         "        layer.eval()\n        for weight in layer.parameters():\n            weight.requires_grad = False\n"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
-import torch.nn.functional as F
 from scipy.stats import binom
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
@@ -23,6 +24,7 @@ from course_lib.probes import (
     pool_side,
     pooled_features,
     probe,
+    probe_loss,
     standardise,
 )
 from course_lib.profiles import PROFILES
@@ -34,10 +36,6 @@ def problem(n: int = 300, f: int = 40, classes: int = 5, seed: int = 0) -> tuple
     x = torch.randn(n, f, generator=generator, dtype=torch.float64)
     directions = torch.randn(f, classes, generator=torch.Generator().manual_seed(99), dtype=torch.float64)
     return x, (x @ directions + 3 * torch.randn(n, classes, generator=generator, dtype=torch.float64)).argmax(1)
-
-
-def objective(weights: Tensor, x: Tensor, y: Tensor, decay: float) -> float:
-    return (F.cross_entropy(logits(weights, x), y) + 0.5 * decay * weights[:-1].square().sum()).item()
 
 
 @pytest.mark.parametrize("decay", [1e-3, 1e-2, 1e-1, 1.0])
@@ -52,7 +50,17 @@ def test_the_optimum_is_scikit_learns(decay: float, classes: int) -> None:
     assert torch.allclose(probability, torch.from_numpy(theirs.predict_proba(x.numpy())), atol=1e-4)
     if classes > 2:
         best = torch.cat([torch.from_numpy(theirs.coef_.T), torch.from_numpy(theirs.intercept_)[None]])
-        assert objective(ours, x, y, decay) == pytest.approx(objective(best, x, y, decay), abs=1e-6)
+        lowest = probe_loss(best, x, y, decay).item()
+        assert probe_loss(ours, x, y, decay).item() == pytest.approx(lowest, abs=1e-6)
+
+
+def test_the_bias_has_no_price() -> None:
+    x, y = problem()
+    weights = torch.zeros(x.shape[1] + 1, 5, dtype=x.dtype)
+    weights[-1] = 3.0  # alike for all classes: no score is above another
+    assert probe_loss(weights, x, y, 1.0).item() == pytest.approx(math.log(5))
+    weights[0, 0] = 1.0
+    assert (probe_loss(weights, x, y, 1.0) - probe_loss(weights, x, y, 0.0)).item() == pytest.approx(0.5)
 
 
 def test_a_warm_start_ends_at_the_same_place() -> None:
@@ -66,7 +74,7 @@ def test_correlated_features_do_not_slow_it_down() -> None:
     """A hundred steps reach the optimum although the features' scales differ by four orders."""
     x, y = problem()
     x = x * torch.logspace(-2, 2, x.shape[1], dtype=torch.float64)
-    reached, best = (objective(logistic_regression(x, y, 5, 1e-3, steps=s), x, y, 1e-3) for s in (100, 3000))
+    reached, best = (probe_loss(logistic_regression(x, y, 5, 1e-3, steps=s), x, y, 1e-3) for s in (100, 3000))
     assert reached - best < 1e-3
 
 

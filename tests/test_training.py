@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from course_lib.datasets import CropDataset, LabelledImages
 from course_lib.errors import CourseError
 from course_lib.labelled import photos10
 from course_lib.pretext import Batch, find_method, method_names
-from course_lib.pretext.rotnet import RotNet, four_turns
+from course_lib.pretext.rotnet import RotNet, four_turns, turn_loss
 from course_lib.pretext.supervised import Supervised, augment
 from course_lib.profiles import PROFILES, Course, runnable_profile, start
 from course_lib.recipes import Recipe
@@ -61,6 +62,14 @@ def test_rotnet_sees_all_four_turns(crops: CropDataset) -> None:
     images, turns = rotnet().views(crops, torch.tensor([3, 5, 7]))
     assert turns.tolist() == [0] * 3 + [1] * 3 + [2] * 3 + [3] * 3
     assert (images - four_turns(crops[torch.tensor([3, 5, 7])])).abs().max() < 1e-4
+
+
+def test_the_loss_of_turns_takes_their_order_for_the_label(crops: CropDataset) -> None:
+    _, turns = rotnet().views(crops, torch.tensor([3, 5, 7]))
+    logits = torch.randn(len(turns), 4)
+    assert turn_loss(logits)[0] == F.cross_entropy(logits, turns)
+    loss, accuracy = turn_loss(20 * F.one_hot(turns).float())
+    assert loss < 1e-3 and accuracy == 1
 
 
 def test_rotnet_learns_its_task(crops: CropDataset) -> None:

@@ -68,6 +68,19 @@ def explain_numbers(given: Sequence[float], expected: Sequence[float], mistakes:
     return next(known, f"Another number is expected: the largest difference is {largest:.3g}.")
 
 
+def one_number(right: Callable[..., Any], wrong: dict[str, Callable[..., Any]]) -> Callable[[list, list[Any]], str]:
+    """An explanation of answers of one number each, from the right function and the wrong ones, each under what is said
+    of it."""
+
+    def explain(questions: list[tuple], answers: list[Any]) -> str:
+        if isinstance(given := numbers(answers), str):
+            return given
+        expected, *others = ([float(one(*question)) for question in questions] for one in (right, *wrong.values()))
+        return explain_numbers(given, expected, dict(zip(wrong, others)))
+
+    return explain
+
+
 def first_problem(problems: Iterable[str]) -> str:
     """The first sentence that is not empty; "" where all are."""
     return next(filter(None, problems), "")

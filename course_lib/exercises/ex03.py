@@ -1,4 +1,4 @@
-"""Notebook 03: the nearest centre, and drawing so that no group is the best answer to everything."""
+"""Notebook 03: the nearest centre, whether two groupings agree, and drawing so that no group is the best answer."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_lib.clustering import nearest
-from course_lib.exercises.compare import difference, each, fits
+from course_lib.clustering import entropy, nearest, nmi
+from course_lib.exercises.compare import difference, each, fits, one_number
 from course_lib.exercises.drawing import draws_of, whole
 from course_lib.exercises.exercise import Exercise, Mistake, Quiz
 from course_lib.pretext.deepcluster import balanced
@@ -73,6 +73,49 @@ def _by_size(labels: Tensor) -> Tensor:
     return counts / counts.sum()
 
 
+def _groupings(seed: int) -> list[tuple]:
+    """Two groupings of the same rows: the second splits each group of the first into three, and then mixes some up."""
+    draws, questions = draws_of(seed), []
+    for n, k in ((150, 4), (240, 5)):
+        one = torch.randint(0, k, (n,), generator=draws)
+        other = 3 * one + torch.randint(0, 3, (n,), generator=draws)
+        mixed = torch.rand(n, generator=draws) < 0.3
+        questions.append((one, torch.where(mixed, torch.randint(0, 3 * k, (n,), generator=draws), other)))
+    return questions
+
+
+def _shared(a: Tensor, b: Tensor) -> Tensor:
+    return entropy(a) + entropy(b) - _together(a, b)
+
+
+def _together(a: Tensor, b: Tensor) -> Tensor:
+    return entropy(a * (b.max() + 1) + b)
+
+
+def _with_sums(a: Tensor, b: Tensor) -> Tensor:
+    """The pairs numbered by the sum of their labels, which several share."""
+    return (entropy(a) + entropy(b) - entropy(a + b)) / (entropy(a) * entropy(b)).sqrt()
+
+
+_WRONG_NMI = {
+    "That is what they share, in nats; divide it by the root of the product of the two entropies.": _shared,
+    "You divide by the mean of the two entropies, as scikit-learn does; DeepCluster takes the root of their "
+    "product.": lambda a, b: 2 * _shared(a, b) / (entropy(a) + entropy(b)),
+    "You divide by the entropy of both together.": lambda a, b: _shared(a, b) / _together(a, b),
+    "You divide by the product of the entropies; its root is missing.": lambda a, b: (
+        _shared(a, b) / (entropy(a) * entropy(b))
+    ),
+    "You add the two labels, and different pairs get the same number: give each pair (a, b) its own.": _with_sums,
+    "You count equal labels; but a group's number means nothing, and 7 here may be 3 there.": lambda a, b: (
+        (a == b).double().mean()
+    ),
+    "Your sign is the other way round: together they are less surprising than each alone, added up.": lambda a, b: (
+        -nmi(a, b)
+    ),
+}
+"""What each mistake answers, under what is said of it."""
+
+
 EXERCISES = {
     "03.nearest": Exercise(
         nearest,
@@ -114,6 +157,24 @@ EXERCISES = {
             "`torch.bincount(labels)` has the size of each group; `counts[labels]` the size of each crop's group.",
             "A crop's chance is 1 / (groups that are not empty x size of its group). Count the first with `(counts > "
             "0)`.",
+        ),
+    ),
+    "03.nmi": Exercise(
+        nmi,
+        _groupings,
+        one_number(nmi, _WRONG_NMI),
+        (
+            *(Mistake(wrong, words) for words, wrong in _WRONG_NMI.items()),
+            Mistake(lambda a, b: (a, b), "one number is expected"),
+        ),
+        "medium",
+        10,
+        (
+            "Three entropies make it: of a, of b, and of the pairs (a, b). What do two groupings share, if each is "
+            "surprising by itself, and both together hardly more than one?",
+            "They share `entropy(a) + entropy(b)` less the entropy of the pairs. A pair needs a number of its own: "
+            "think of two digits, of which the second goes from 0 to `b.max()`.",
+            "`a * (b.max() + 1) + b` numbers the pairs. Divide what is shared by `(entropy(a) * entropy(b)).sqrt()`.",
         ),
     ),
 }

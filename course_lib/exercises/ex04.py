@@ -1,4 +1,4 @@
-"""Notebook 04: the two losses of the game, and what a good pair of encoder and generator gives back."""
+"""Notebook 04: the two losses of the game, what a good pair gives back, and how alike the made pictures are."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_lib.exercises.compare import difference, each, explain_numbers, numbers
+from course_lib.exercises.compare import difference, each, explain_numbers, numbers, one_number
 from course_lib.exercises.drawing import between, draws_of, whole
 from course_lib.exercises.exercise import Exercise, Mistake, Quiz
-from course_lib.pretext.bigan import found_again, game
+from course_lib.pretext.bigan import found_again, game, spread
 
 
 def _logits(seed: int) -> list[tuple]:
@@ -77,6 +77,37 @@ def _explain_found(questions: list[tuple], answers: list[Any]) -> str:
     return explain_numbers(given, expected, mistakes)
 
 
+def _made_and_real(seed: int) -> list[tuple]:
+    """Made pictures that are nearly one and the same, colourful one, and real ones that differ more in some places."""
+    draws, questions = draws_of(seed), []
+    for n, side in ((6, 8), (9, 6)):
+        same, where = torch.randn(1, 3, side, side, generator=draws), between(0.1, 0.6, side * side, draws)
+        made = same + 0.15 * torch.randn(n, 3, side, side, generator=draws)
+        real = where.view(side, side) * torch.randn(n, 3, side, side, generator=draws)
+        questions.append((made, real))
+    return questions
+
+
+def _within(images: Tensor) -> Tensor:
+    return images.flatten(1).std(1).mean()
+
+
+_WRONG_SPREAD = {
+    "You took all numbers together: one colourful picture, made again and again, would then seem to differ from "
+    "itself.": lambda made, real: made.std() / real.std(),
+    "That is how much each picture varies within itself; asked for is how far the pictures differ from each "
+    "other.": lambda made, real: _within(made) / _within(real),
+    "It is upside down: the made pictures are to be measured by the real ones.": lambda made, real: spread(real, made),
+    "You compare variances; a standard deviation is the root of one.": lambda made, real: (
+        made.var(0).mean() / real.var(0).mean()
+    ),
+    "You divide pixel by pixel, so that places in which real pictures hardly differ count most; take both means "
+    "first.": lambda made, real: (made.std(0) / real.std(0)).mean(),
+    "That is not held against how far real pictures differ.": lambda made, real: made.std(0).mean(),
+}
+"""What each mistake answers, under what is said of it."""
+
+
 EXERCISES = {
     "04.game": Exercise(
         game,
@@ -120,6 +151,23 @@ EXERCISES = {
             "nearest.",
             "Picture i is found again where that number is i: compare with `torch.arange(len(images))`, and take the "
             "mean of `.float()`.",
+        ),
+    ),
+    "04.spread": Exercise(
+        spread,
+        _made_and_real,
+        one_number(spread, _WRONG_SPREAD),
+        (
+            *(Mistake(wrong, words) for words, wrong in _WRONG_SPREAD.items()),
+            Mistake(lambda made, real: made.std(0) / real.std(0), "one number is expected"),
+        ),
+        "easy",
+        5,
+        (
+            "Look at one pixel in all the pictures: how far apart are its values? Along which of the four dimensions "
+            "do you go?",
+            "`made.std(0)` has that for every pixel and colour, and its `.mean()` is one number for all of them.",
+            "Do the same with `real`, and divide the made pictures' number by the real ones'.",
         ),
     ),
 }

@@ -1,16 +1,18 @@
-"""Notebook 06: linear probes."""
+"""Notebook 06: linear probes: what they are given, and what they make small."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from course_lib.exercises.compare import difference, each
-from course_lib.exercises.drawing import draws_of
+from course_lib.exercises.compare import difference, each, one_number
+from course_lib.exercises.drawing import between, draws_of, whole
 from course_lib.exercises.exercise import Exercise, Mistake, Quiz
-from course_lib.probes import standardise
+from course_lib.exercises.plain import name_of
+from course_lib.probes import logits, pool_side, probe_loss, standardise
 
 
 def _features(seed: int) -> list[tuple]:
@@ -45,6 +47,81 @@ def _each_by_its_own(train: Tensor, test: Tensor) -> tuple[Tensor, Tensor]:
     return standardise(train, train)[0], standardise(test, test)[0]
 
 
+def _layers(seed: int) -> list[tuple]:
+    """Maps that are to be pooled, then maps that are small already, then more channels than numbers."""
+    draws = draws_of(seed)
+    channels, side = whole(48, 96, draws), whole(3, 5, draws)
+    small, many = whole(4, 7, draws), whole(60, 90, draws)
+    return [
+        (torch.zeros(2, channels, 64, 64), int(channels * (side + 0.8) ** 2)),
+        (torch.zeros(1, whole(8, 16, draws), small, small), whole(1_200, 1_500, draws)),
+        (torch.zeros(1, many, 6, 6), whole(20, 50, draws)),
+    ]
+
+
+def _explain_side(given: Any, maps: Tensor, numbers: int) -> str:
+    expected, (channels, height) = pool_side(maps, numbers), maps.shape[1:3]
+    if type(given) is not int:
+        return f"A whole number is expected, an `int`; your function returned {name_of(given)}."
+    if given == expected:
+        return ""
+    if given < 1:
+        return "No number at all is left of a map; keep at least one, however many channels there are."
+    if given > height:
+        return "Your maps come out larger than they were; pooling can only make them smaller."
+    mistakes = {
+        _fitted(height, numbers**0.5): "You share the numbers out over one map; but every channel has one.",
+        _fitted(height, numbers / channels): "That is how many numbers a map may keep; asked for is its side.",
+        _fitted(height, (numbers / channels) ** 0.5 + 0.5): "You rounded up, and have more numbers than allowed.",
+    }
+    return mistakes.get(given, f"A layer of {channels} maps of {height} x {height} gets another side.")
+
+
+def _fitted(height: int, side: float) -> int:
+    return max(1, min(height, int(side)))
+
+
+def _classifiers(seed: int) -> list[tuple]:
+    """Weights with biases that are clearly not 0, and features, labels and a decay that matters."""
+    draws, questions = draws_of(seed), []
+    for n, f, classes in ((30, 6, 4), (50, 3, 5)):
+        weights = torch.cat([torch.randn(f, classes, generator=draws), between(0.5, 1.5, classes, draws)[None]])
+        x, y = torch.randn(n, f, generator=draws), torch.randint(0, classes, (n,), generator=draws)
+        questions.append((weights, x, y, round(between(0.1, 0.5, 1, draws).item(), 2)))
+    return questions
+
+
+def _loss(weights: Tensor, x: Tensor, y: Tensor, penalty: Tensor | float, reduction: str = "mean") -> Tensor:
+    return F.cross_entropy(logits(weights, x), y, reduction=reduction) + penalty
+
+
+_WRONG_LOSS = {
+    "You penalise the bias as well; only the weights above it should stay small.": lambda w, x, y, decay: _loss(
+        w, x, y, decay / 2 * w.square().sum()
+    ),
+    "The penalty is missing.": lambda w, x, y, decay: _loss(w, x, y, 0),
+    "Your penalty is twice what it should be: half the decay times the squared weights.": lambda w, x, y, decay: _loss(
+        w, x, y, decay * w[:-1].square().sum()
+    ),
+    "You penalise the length of the weights; their squares are asked for.": lambda w, x, y, decay: _loss(
+        w, x, y, decay / 2 * w[:-1].norm()
+    ),
+    "You take the mean of the squared weights; their sum is asked for.": lambda w, x, y, decay: _loss(
+        w, x, y, decay / 2 * w[:-1].square().mean()
+    ),
+    "Your cross-entropy is a sum over the pictures; it should be their mean.": lambda w, x, y, decay: _loss(
+        w, x, y, decay / 2 * w[:-1].square().sum(), "sum"
+    ),
+    "Your scores lack the bias, which is the last row of the weights.": lambda w, x, y, decay: (
+        F.cross_entropy(x @ w[:-1], y) + decay / 2 * w[:-1].square().sum()
+    ),
+    "You took a softmax first: `F.cross_entropy` takes the scores as they are.": lambda w, x, y, decay: (
+        F.cross_entropy(logits(w, x).softmax(1), y) + decay / 2 * w[:-1].square().sum()
+    ),
+}
+"""What each mistake answers, under what is said of it."""
+
+
 EXERCISES = {
     "06.standardise": Exercise(
         standardise,
@@ -65,7 +142,47 @@ EXERCISES = {
             "Subtract the mean and divide by the spread plus a millionth or so, in `train` and in `test` alike; return "
             "both.",
         ),
-    )
+    ),
+    "06.side": Exercise(
+        pool_side,
+        _layers,
+        each(_explain_side),
+        (
+            Mistake(lambda maps, n: _fitted(maps.shape[2], n**0.5), "over one map"),
+            Mistake(lambda maps, n: _fitted(maps.shape[2], n / maps.shape[1]), "asked for is its side"),
+            Mistake(lambda maps, n: _fitted(maps.shape[2], (n / maps.shape[1]) ** 0.5 + 0.5), "rounded up"),
+            Mistake(lambda maps, n: max(1, int((n / maps.shape[1]) ** 0.5)), "larger than they were"),
+            Mistake(lambda maps, n: min(maps.shape[2], int((n / maps.shape[1]) ** 0.5)), "keep at least one"),
+            Mistake(lambda maps, n: (n / maps.shape[1]) ** 0.5, "A whole number is expected"),
+        ),
+        "easy",
+        5,
+        (
+            "Each of the channels has a map, and all maps get the same side s. How many numbers is that, and how large "
+            "may s be?",
+            "channels * s * s must not pass `numbers`: s is the root of `numbers / channels`, rounded down by `int`.",
+            "`channels, height = maps.shape[1:3]`. Then two limits: at most `height` with `min`, at least 1 with "
+            "`max`.",
+        ),
+    ),
+    "06.loss": Exercise(
+        probe_loss,
+        _classifiers,
+        one_number(probe_loss, _WRONG_LOSS),
+        (
+            *(Mistake(wrong, words) for words, wrong in _WRONG_LOSS.items()),
+            Mistake(lambda w, x, y, decay: _loss(w, x, y, 0, "none"), "one number is expected"),
+        ),
+        "medium",
+        8,
+        (
+            "Two parts: how wrong the scores are, and how large the weights. Which row of the weights is no weight of "
+            "a feature?",
+            "The scores are `x @ weights[:-1] + weights[-1]`, and `F.cross_entropy(scores, y)` is their mean "
+            "cross-entropy.",
+            "Add `decay / 2 * weights[:-1].square().sum()`: the last row, the bias, is left out.",
+        ),
+    ),
 }
 
 QUIZZES = {

@@ -150,7 +150,7 @@ class BiGAN(Method):
         learns = (everywhere < RESTS_ABOVE).float()
         with _held_still(self.discriminator):
             fooled = self._judge((real, code), (made, z))
-        self.spread.copy_(_differ(made) / _differ(real))
+        self.spread.copy_(spread(made, real))
         return learns * game(*judged, CERTAIN)[0] + game(*fooled)[1], accuracy
 
     def _judge(self, real: tuple[Tensor, Tensor], made: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
@@ -196,9 +196,13 @@ def found_again(images: Tensor, again: Tensor) -> Tensor:
     return (distance.argmin(1) == torch.arange(len(images), device=images.device)).float().mean()
 
 
-def _differ(images: Tensor) -> Tensor:
-    """How far pictures differ from each other: the mean, over pixels, of their standard deviation. A scalar."""
-    return images.detach().float().std(0).mean()
+def spread(made: Tensor, real: Tensor) -> Tensor:
+    """How far made pictures (n, 3, side, side) differ from each other, as a share of how far real ones do: a scalar.
+
+    Pictures differ by the mean, over pixels and colours, of the standard deviation over the pictures: where one picture
+    is made of every code it is 0, however colourful that picture is. Taught in notebook 04.
+    """
+    return made.detach().float().std(0).mean() / real.detach().float().std(0).mean()
 
 
 @contextmanager
