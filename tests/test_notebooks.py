@@ -324,7 +324,7 @@ def test_hidden_errors_are_none_in_a_clean_run(run: Path) -> None:
 
 ANSWERS = {
     "00": {
-        "share": "return width * height / (image_width * image_height)",
+        "area_share": "return width * height / (image_width * image_height)",
         "smallest_side": "area = beta * image_width * image_height\n    return area**0.5",
         "points_above": "mean, least = sum(shares) / len(shares), sum(floor) / len(floor)\n"
         "    return (mean - least) * 100",
