@@ -14,7 +14,7 @@ _TRIES = 200  # of 0.02 seconds each
 
 
 def adopt_orphans() -> None:
-    """On Linux: let whatever descendants of this process lose their parents become its children, so that none is lost."""
+    """On Linux: let descendants of this process that lose their parents become its children, so that none is lost."""
     if sys.platform == "linux":
         become_their_parent = 36  # PR_SET_CHILD_SUBREAPER, prctl(2)
         ctypes.CDLL(None).prctl(become_their_parent, 1, 0, 0, 0)

@@ -1,7 +1,7 @@
 """What runs in the sandbox: papermill, executing the assembled notebook, within the limits that it sets itself first.
 
-`python inside.py RULES` is copied there as a file of its own and imports nothing of the course. It shares the sandbox with
-the learner's code, so what it reports is a claim; and it decides nothing.
+`python inside.py RULES` is copied there as a file of its own and imports nothing of the course. It shares the sandbox
+with the learner's code, so that what it reports is a claim; and it decides nothing.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ def set_limits(limits: dict[str, int]) -> None:
 
 def execute(notebook: Path, report: Path, seconds: float, until: float) -> None:
     """Execute the notebook cell by cell, and write down how each answer cell and probe ended. Does not return."""
+    sys.modules["rfc3987_syntax"] = None  # jsonschema does without; its grammar takes longer than all the rest
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.clientwrap import PapermillNotebookClient
@@ -45,6 +46,8 @@ def execute(notebook: Path, report: Path, seconds: float, until: float) -> None:
                 for index in range(len(self.nb.cells)):
                     self.kept = 0
                     ended = self.end_of(index)
+                    if index == 0:  # the imports, before any of the learner's code
+                        tell(ended, self.nb.cells[0])
                     write_report(report, self.nb.cells[index], ended)
                     if ended in ("died", "deaf", "total"):
                         break
@@ -105,12 +108,24 @@ def execute(notebook: Path, report: Path, seconds: float, until: float) -> None:
     )
 
 
+def tell(ended: str, cell: Any) -> None:
+    """Say to whoever started the sandbox that it is ready, or what is wrong with it."""
+    handle = int(os.environ["READY"])
+    os.write(handle, (error_of(cell) or ("ready" if ended == "done" else f"its kernel: {ended}")).encode())
+    os.close(handle)
+
+
+def error_of(cell: Any) -> str:
+    """What a cell raised, or ""."""
+    errors = [f"{out.ename}: {out.evalue}" for out in cell.outputs if out.output_type == "error"]
+    return "".join(errors)[:2000]
+
+
 def write_report(place: Path, cell: Any, ended: str) -> None:
     """Add to the report how a cell ended, its error, and its outputs."""
     said = json.loads(place.read_text()) if place.exists() else {}
-    errors = [f"{out.ename}: {out.evalue}" for out in cell.outputs if out.output_type == "error"]
     name = f"{cell.metadata['part']} {cell.metadata['exercise']}".strip()
-    said[name] = {"ended": ended, "error": "".join(errors)[:2000], "outputs": cell.outputs}
+    said[name] = {"ended": ended, "error": error_of(cell), "outputs": cell.outputs}
     place.with_suffix(".new").write_text(json.dumps(said))
     place.with_suffix(".new").replace(place)
 

@@ -1,8 +1,8 @@
 """Running the learner's code where it can do no harm, at one of two levels, neither of which is ever taken in silence.
 
-`bubblewrap`: no network, a system that can be read and not written, of files only what the course needs, a process space
-of its own, and a user without rights. `limits`: the limits alone, for machines without bubblewrap: the code can read what
-you can read, and use the network. Both limit time, memory, processes, files, and the size of files.
+`bubblewrap`: no network, a system that can be read and not written, of files only what the course needs, a process
+space of its own, and a user without rights. `limits`: the limits alone, for machines without bubblewrap: the code can
+read what you can read, and use the network. Both limit time, memory, processes, files, and the size of files.
 """
 
 from __future__ import annotations
@@ -47,6 +47,15 @@ _FOR_THE_LINKER = ("/etc/ld.so.cache", "/etc/alternatives")
 
 
 @dataclass(frozen=True)
+class End:
+    """How a run ended. why: "total", "memory" or "disk" where it was ended from outside, or "". ready: what the runner
+    said before any of the learner's code was run: "ready", or what went wrong."""
+
+    why: str
+    ready: str
+
+
+@dataclass(frozen=True)
 class Job:
     """The folders of one run. input, library: read in the sandbox. work: written to there, and read back as claims."""
 
@@ -86,40 +95,63 @@ def _user(process: psutil.Process) -> int:
         return -1
 
 
-def run(job: Job, command: Sequence[str], level: str, seconds: float, hidden: Sequence[Path] = ()) -> str:
-    """Run a command in the sandbox, and wait until nothing of it is left.
+def run(job: Job, command: Sequence[str], level: str, seconds: float, hidden: Sequence[Path] = ()) -> End:
+    """Run a command in the sandbox, and wait until nothing of it is left. At the level `limits` all descendants of this
+    process are ended with it, so that only a process of its own may do this.
 
     seconds: after which it is ended. hidden: folders that must not be seen, should they lie within what is shown.
-    Returns why it was ended, one of "total", "memory", "disk", or "" where it ended by itself.
+    The command can say that it is ready through the file descriptor that $READY names.
     """
     errors = job.input.parent / "errors.txt"
     with claim_user() as user, errors.open("wb") as file:
         for folder in ("tmp", "home", "shm"):
             (job.work / folder).mkdir(exist_ok=True)
         if user is not None:
-            _give(job.work, user)
+            _give(job, user)
         argv = bubblewrapped(job, command, user, hidden) if level == "bubblewrap" else list(command)
+        told, tell = os.pipe()
         process = subprocess.Popen(
             argv,
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=file,
             cwd=job.work,
-            env=environment(job, level),
+            env=environment(job, level) | {"READY": str(tell)},
+            pass_fds=[tell],
             start_new_session=True,
             **({"user": user, "group": user, "extra_groups": []} if user is not None and level == "limits" else {}),
         )
+        os.close(tell)
         try:
-            return _watch(process, job.work, time.monotonic() + seconds + _TO_START)
+            why = _watch(process, job.work, time.monotonic() + seconds + _TO_START)
+            return End(why, _read_at_once(told) or _last_line(errors))
         finally:
+            os.close(told)
             process.kill()
             process.wait()
-            end_descendants()
+            if level == "limits":  # bubblewrap's process space ends with it
+                end_descendants()
 
 
-def _give(folder: Path, user: int) -> None:
-    for path in [folder, *folder.iterdir()]:
+def _read_at_once(handle: int) -> str:
+    """What is in a pipe by now, whoever may still hold its other end."""
+    os.set_blocking(handle, False)
+    try:
+        return os.read(handle, 2000).decode(errors="replace")
+    except BlockingIOError:
+        return ""
+
+
+def _last_line(path: Path) -> str:
+    lines = path.read_bytes()[-2000:].decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it said nothing"
+
+
+def _give(job: Job, user: int) -> None:
+    """Let another user write to the one folder and read the others, whatever the grader's umask is."""
+    for path in [job.work, *job.work.iterdir()]:
         os.chown(path, user, user)
+    subprocess.run(["chmod", "-R", "a+rX", str(job.input), str(job.library)], check=True)
 
 
 def environment(job: Job, level: str) -> dict[str, str]:
@@ -141,18 +173,29 @@ def bubblewrapped(job: Job, command: Sequence[str], user: int | None, hidden: Se
     argv = ["bwrap", "--die-with-parent", "--new-session", "--unshare-pid", "--unshare-net", "--unshare-ipc"]
     argv += ["--unshare-uts", "--unshare-cgroup-try"]  # not --unshare-all: in a user's name space no uid can be dropped
     argv += ["--unshare-user"] if user is None else []
+    argv += ["--bind", str(job.work / "tmp"), "/tmp"]  # first: Python may lie below /tmp
     argv += [word for mount in _mounts(hidden) for word in mount]
     argv += ["--proc", "/proc", "--dev", "/dev"]
     argv += ["--ro-bind", str(job.input), "/input", "--ro-bind", str(job.library), "/library"]
-    argv += ["--bind", str(job.work), "/work", "--bind", str(job.work / "tmp"), "/tmp"]
-    argv += ["--bind", str(job.work / "shm"), "/dev/shm", "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/work"]
+    argv += ["--bind", str(job.work), "/work"]
+    argv += [
+        "--bind",
+        str(job.work / "shm"),
+        "/dev/shm",
+        "--remount-ro",
+        "/dev",
+        "--remount-ro",
+        "/",
+        "--chdir",
+        "/work",
+    ]
     drop = ["--reuid", str(user), "--regid", str(user), "--clear-groups", "--no-new-privs"]
     rights = ["--bounding-set=-all", "--inh-caps=-all"]
     return [*argv, "--", *(["setpriv", *drop, *rights] if user is not None else []), *command]
 
 
 def _mounts(hidden: Sequence[Path]) -> Iterator[list[str]]:
-    """What is shown of the machine, read-only: the system's programs, and Python; and empty folders over what is hidden."""
+    """What is shown of the machine, read-only: system and Python; and empty folders over what is hidden."""
     shown = {Path(name): [] for name in _SYSTEM if Path(name).exists()}
     for path in shown:
         link = path.is_symlink()
@@ -163,11 +206,12 @@ def _mounts(hidden: Sequence[Path]) -> Iterator[list[str]]:
     places |= {path: "hidden" for path in hidden if any(path.is_relative_to(outer) for outer in [*places, *shown])}
     for path in sorted(places, key=lambda path: len(path.parts)):  # what lies within comes after
         if places[path] == "hidden":
-            yield ["--tmpfs", str(path), "--remount-ro", str(path)]
+            yield ["--tmpfs", str(path)]
             continue
         for parent in [*reversed(path.parents)][1:]:
             yield ["--perms", "0755", "--dir", str(parent)]  # else only root could pass through it
         yield ["--ro-bind", str(path), str(path)]
+    yield from (["--remount-ro", str(path)] for path in places if places[path] == "hidden")
 
 
 def _python() -> list[Path]:
@@ -242,8 +286,8 @@ def require_level(level: str) -> None:
         raise CourseError("grading needs Linux or macOS; on Windows, use WSL")
     if level == "bubblewrap" and (problem := bubblewrap_problem()):
         raise CourseError(
-            f"the sandbox bubblewrap does not work here ({problem}); install it (apt-get install bubblewrap), or choose "
-            "the weaker one with --sandbox limits: then read in the README what that does not hold"
+            f"the sandbox bubblewrap does not work here ({problem}); install it (apt-get install bubblewrap), or "
+            "choose the weaker one with --sandbox limits: then read in the README what that does not hold"
         )
     if level == "limits" and _is_root() and not _others_can_read(Path(sys.executable)):
         raise CourseError(
@@ -264,9 +308,9 @@ def bubblewrap_problem() -> str:
         job = Job(*(Path(folder) / name for name in ("input", "library", "work")))
         for path in (job.input, job.library, job.work):
             path.mkdir()
-        run(job, [sys.executable, "-c", f"open('ran', 'w')"], "bubblewrap", 30)
-        said = (Path(folder) / "errors.txt").read_text(errors="replace").strip()
-        return "" if (job.work / "ran").exists() else (said.splitlines() or ["it says nothing"])[-1]
+        ready = "import os; os.write(int(os.environ['READY']), b'ready')"
+        end = run(job, [sys.executable, "-c", ready], "bubblewrap", 30)
+        return "" if end.ready == "ready" else end.ready
 
 
 def _is_root() -> bool:

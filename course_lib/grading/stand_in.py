@@ -1,13 +1,12 @@
 """What `course_lib.exercises` is in the sandbox: it hands functions back unjudged, and asks them questions.
 
-It is copied there in place of the package, which holds the answers' formulas; only `asking`, `plain` and `settings` come
-with it. It runs among the learner's code and so promises nothing: what it writes is a claim, to be judged elsewhere.
+It is copied there in place of the package, which holds the answers' formulas; only `asking`, `plain` and `settings`
+come with it. It runs among the learner's code and so promises nothing: what it writes is a claim, judged elsewhere.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,7 +38,7 @@ def reply(key: str, function: Callable[..., Any] | None, setting: str, questions
     written = Path(f"{place}.new")
     written.unlink(missing_ok=True)
     written.write_text(json.dumps(encode(answers)))
-    os.replace(written, place)
+    written.replace(place)
 
 
 def _nothing(*_: Any) -> None:

@@ -12,9 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import nbformat
-
 from course_lib.errors import CourseError
+from course_lib.grading.trusted import AnswerCell
 
 LONGEST = 100_000
 """Characters of one answer."""
@@ -27,16 +26,6 @@ class HandedIn:
     id: str
     source: str
     outputs: list[Any]
-
-
-@dataclass(frozen=True)
-class AnswerCell:
-    """An answer cell of the course's own notebook: the exercise's key, the function's name, the cell's id and text."""
-
-    key: str
-    name: str
-    id: str
-    source: str
 
 
 @dataclass(frozen=True)
@@ -62,7 +51,9 @@ def read_cells(content: bytes) -> list[HandedIn]:
         raise CourseError("It is no notebook: JSON, but of something else.")
     sheets = notebook.get("worksheets")  # of format 3
     holders = [notebook, *(sheets if isinstance(sheets, list) else [])]
-    lists = [holder["cells"] for holder in holders if isinstance(holder, dict) and isinstance(holder.get("cells"), list)]
+    lists = [
+        holder["cells"] for holder in holders if isinstance(holder, dict) and isinstance(holder.get("cells"), list)
+    ]
     if not lists:
         raise CourseError("It is no notebook: it has no cells.")
     return [_cell(cell) for cells in lists for cell in cells if _is_code(cell)]
@@ -85,21 +76,6 @@ def _text(value: Any) -> str:
     return joined.encode("utf-8", "replace").decode()
 
 
-def answer_cells(notebook: nbformat.NotebookNode) -> list[AnswerCell]:
-    """The answer cells of one of the course's notebooks, in order."""
-    tagged = [cell for cell in notebook.cells if "exercise" in cell.metadata.get("tags", [])]
-    return [AnswerCell(*_key_and_name(cell.source), cell.id, cell.source) for cell in tagged]
-
-
-def _key_and_name(source: str) -> tuple[str, str]:
-    """From `turns = check("02.turns", turns)`: "02.turns" and "turns"."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "check":
-            key, function = node.args
-            return ast.literal_eval(key), function.id
-    raise ValueError(f"an answer cell has no check(): {source!r}")
-
-
 def fit(cells: Sequence[HandedIn], trusted: Sequence[AnswerCell]) -> int:
     """How many of a notebook's exercises these cells have to do with."""
     return sum(bool(_candidates(cells, exercise)) for exercise in trusted)
@@ -113,7 +89,7 @@ def find_answer(cells: Sequence[HandedIn], exercise: AnswerCell) -> Answer:
     found = _candidates(cells, exercise)
     if not found:
         return Answer("", False)
-    attempts = [cell for cell in found if is_attempted(cell.source, exercise.name)]
+    attempts = [cell for cell in found if is_attempted(cell.source, exercise)]
     chosen = (attempts or found)[-1].source
     if len(chosen) > LONGEST:
         return Answer("", False, f"The answer has {len(chosen):,} characters, and {LONGEST:,} are allowed.")
@@ -122,39 +98,36 @@ def find_answer(cells: Sequence[HandedIn], exercise: AnswerCell) -> Answer:
 
 
 def _candidates(cells: Sequence[HandedIn], exercise: AnswerCell) -> list[HandedIn]:
-    asked = re.compile(rf"""check\s*\(\s*["']{re.escape(exercise.key)}["']""")
-    defined = re.compile(rf"^\s*(?:def\s+{exercise.name}\b|{exercise.name}\s*=\s*(?!check\b))", re.MULTILINE)
-    marked = [cell for cell in cells if asked.search(cell.source) or cell.id == exercise.id]
-    if any(is_attempted(cell.source, exercise.name) for cell in marked):
+    asked = re.compile(rf"""check[ \t]*\([ \t]*["']{re.escape(exercise.key)}["']""")
+    defined = re.compile(
+        rf"^[ \t]*(?:def[ \t]+{exercise.name}\b|{exercise.name}[ \t]*=(?![ \t]*check\b))", re.MULTILINE
+    )
+    marked = [cell for cell in cells if cell.id == exercise.id or asked.search(cell.source)]
+    if any(is_attempted(cell.source, exercise) for cell in marked):
         return marked
     return marked + [cell for cell in cells if cell not in marked and defined.search(cell.source)]
 
 
-def is_attempted(source: str, name: str) -> bool:
-    """Whether a cell gives the name anything but a function whose body is a docstring, `...` or `pass`."""
+def is_attempted(source: str, exercise: AnswerCell) -> bool:
+    """Whether a cell has any line that is neither the course's own, nor an import, nor the stub."""
+    if len(source) > LONGEST:
+        return True
     try:
-        tree = ast.parse(source)
+        known = {ast.dump(line) for line in ast.parse(exercise.source).body}
+        lines = ast.parse(source).body
+        return not all(_is_nothing(line, exercise.name) or ast.dump(line) in known for line in lines)
     except (ValueError, SyntaxError, RecursionError, MemoryError):  # magics, a null byte, half a line: an attempt
         return bool(source.strip())
-    return any(_gives(node, name) for node in ast.walk(tree))
 
 
-def _gives(node: ast.AST, name: str) -> bool:
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-        return node.name == name and not all(_is_stub(line) for line in node.body)
-    if isinstance(node, ast.ClassDef):
-        return node.name == name
-    if isinstance(node, ast.Assign):
-        to_name = any(isinstance(target, ast.Name) and target.id == name for target in node.targets)
-        return to_name and not _only_checks(node.value, name)
-    return False
+def _is_nothing(line: ast.stmt, name: str) -> bool:
+    if isinstance(line, ast.Import | ast.ImportFrom):
+        return not any((alias.asname or alias.name) == name for alias in line.names)
+    if isinstance(line, ast.FunctionDef):
+        return line.name == name and all(_is_stub(inner) for inner in line.body)
+    return _is_stub(line)
 
 
 def _is_stub(node: ast.stmt) -> bool:
+    """`pass`, `...` or a docstring."""
     return isinstance(node, ast.Pass) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
-
-
-def _only_checks(value: ast.expr, name: str) -> bool:
-    """Whether a value is `check(key, name)`; with another function in the name's place it is an attempt."""
-    is_check = isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "check"
-    return is_check and len(value.args) == 2 and isinstance(value.args[1], ast.Name) and value.args[1].id == name
