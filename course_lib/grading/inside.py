@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 _MOST_OUTPUT = 2_000_000  # characters of outputs of one cell that are kept
-_GRACE = 3  # seconds that a kernel has to come back after it was interrupted
+_TO_IMPORT = 120  # seconds for the course's imports, on a busy machine
+_GRACE = 5  # seconds that a kernel has to come back after it was interrupted
 
 
 def set_limits(limits: dict[str, int]) -> None:
@@ -28,8 +29,11 @@ def set_limits(limits: dict[str, int]) -> None:
             resource.setrlimit(number, (value, value))
 
 
-def execute(notebook: Path, report: Path, seconds: float, until: float) -> None:
-    """Execute the notebook cell by cell, and write down how each answer cell and probe ended. Does not return."""
+def execute(notebook: Path, report: Path, seconds: float, total: float) -> None:
+    """Execute the notebook cell by cell, and write down how each answer cell and probe ended. Does not return.
+
+    seconds: for a cell. total: seconds for all but the first, which has the course's imports.
+    """
     sys.modules["rfc3987_syntax"] = None  # jsonschema does without; its grammar takes longer than all the rest
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
@@ -48,6 +52,7 @@ def execute(notebook: Path, report: Path, seconds: float, until: float) -> None:
                     ended = self.end_of(index)
                     if index == 0:  # the imports, before any of the learner's code
                         tell(ended, self.nb.cells[0])
+                        self.until = time.time() + total
                     write_report(report, self.nb.cells[index], ended)
                     if ended in ("died", "deaf", "total"):
                         break
@@ -55,10 +60,10 @@ def execute(notebook: Path, report: Path, seconds: float, until: float) -> None:
 
         def end_of(self, index: int) -> str:
             """Execute a cell, and say how it ended."""
-            left = until - time.time()
+            left = min(seconds, self.until - time.time()) if index else _TO_IMPORT
             if left <= 0:
                 return "total"
-            self.timeout = max(1, round(min(seconds, left)))
+            self.timeout = max(1, round(left))
             try:
                 self.execute_cell(self.nb.cells[index], index)
             except DeadKernelError:
@@ -133,9 +138,8 @@ def write_report(place: Path, cell: Any, ended: str) -> None:
 def main() -> None:
     """`python inside.py RULES`, a JSON file with limits, notebook, report, and seconds for a cell and for all."""
     rules = json.loads(Path(sys.argv[1]).read_text())
-    until = time.time() + rules["total"]
     set_limits(rules["limits"])
-    execute(Path(rules["notebook"]), Path(rules["report"]), rules["cell"], until)
+    execute(Path(rules["notebook"]), Path(rules["report"]), rules["cell"], rules["total"])
 
 
 if __name__ == "__main__":

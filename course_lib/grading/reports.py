@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+
 from course_lib.files import make_folder, write_file
 from course_lib.grading.batch import Graded
 from course_lib.grading.judging import VERDICTS

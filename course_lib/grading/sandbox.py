@@ -8,6 +8,7 @@ read what you can read, and use the network. Both limit time, memory, processes,
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -41,7 +42,8 @@ _LIMITS = {
     "RLIMIT_CORE": 0,
 }
 _POLL = 0.1  # seconds between two looks
-_TO_START = 15  # seconds of grace for what surrounds the kernel, before the whole is ended from outside
+_TO_START = 150  # seconds until the course is imported, on a busy machine
+_GRACE = 15  # seconds beyond those of the cells, before the whole is ended from outside
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 _FOR_THE_LINKER = ("/etc/ld.so.cache", "/etc/alternatives")
 
@@ -99,7 +101,7 @@ def run(job: Job, command: Sequence[str], level: str, seconds: float, hidden: Se
     """Run a command in the sandbox, and wait until nothing of it is left. At the level `limits` all descendants of this
     process are ended with it, so that only a process of its own may do this.
 
-    seconds: after which it is ended. hidden: folders that must not be seen, should they lie within what is shown.
+    seconds: from when it is ready, after which it is ended. hidden: folders that must not be seen, should they lie within what is shown.
     The command can say that it is ready through the file descriptor that $READY names.
     """
     errors = job.input.parent / "errors.txt"
@@ -123,8 +125,9 @@ def run(job: Job, command: Sequence[str], level: str, seconds: float, hidden: Se
         )
         os.close(tell)
         try:
-            why = _watch(process, job.work, time.monotonic() + seconds + _TO_START)
-            return End(why, _read_at_once(told) or _last_line(errors))
+            said = _wait_until_ready(process, told)
+            why = _watch(process, job.work, time.monotonic() + seconds + _GRACE) if said == "ready" else ""
+            return End(why, said or _last_line(errors))
         finally:
             os.close(told)
             process.kill()
@@ -133,13 +136,16 @@ def run(job: Job, command: Sequence[str], level: str, seconds: float, hidden: Se
                 end_descendants()
 
 
-def _read_at_once(handle: int) -> str:
-    """What is in a pipe by now, whoever may still hold its other end."""
-    os.set_blocking(handle, False)
-    try:
-        return os.read(handle, 2000).decode(errors="replace")
-    except BlockingIOError:
-        return ""
+def _wait_until_ready(process: subprocess.Popen, told: int) -> str:
+    """What comes out of a pipe first; "" where the process ends, or takes too long, without a word."""
+    until = time.monotonic() + _TO_START
+    while time.monotonic() < until:
+        ended = process.poll() is not None
+        if select.select([told], [], [], _POLL)[0]:
+            return os.read(told, 2000).decode(errors="replace")
+        if ended:
+            return ""
+    return ""
 
 
 def _last_line(path: Path) -> str:
