@@ -22,8 +22,8 @@ You need Python 3.10 or newer. In this folder:
 python3 -m venv .venv && .venv/bin/pip install -e . && .venv/bin/python -m jupyterlab notebooks
 ```
 
-(On Windows, write `py` for `python3` and `.venv\\Scripts\\` for `.venv/bin/`.) Without a GPU you can have a much smaller
-PyTorch: add `--extra-index-url https://download.pytorch.org/whl/cpu` to the `pip install`.
+(On Windows, write `py` for `python3` and `.venv\\Scripts\\` for `.venv/bin/`.) Without a GPU you can have a much
+smaller PyTorch: add `--extra-index-url https://download.pytorch.org/whl/cpu` to the `pip install`.
 
 The notebooks:
 
@@ -31,10 +31,10 @@ NOTEBOOKS
 
 ## Exercises
 
-An exercise is a function with `...` for a body, and `check` below it. Write the body; `check` says at once what is right
-and what is not, and the notebook goes on in either case.
+An exercise is a function with `...` for a body, and `check` below it. Write the body; `check` says at once what is
+right and what is not, and the notebook goes on in either case.
 
-When you hand a notebook in, **only the exercises' cells are graded**, each by what its function answers to new questions:
+When you hand a notebook in, **only the exercises' cells are graded**, by what their functions answer to new questions:
 
 - put what your function needs, imports included, into its own cell;
 - leave the line with `check` in it, and do not split the cell;

@@ -101,8 +101,8 @@ def run(job: Job, command: Sequence[str], level: str, seconds: float, hidden: Se
     """Run a command in the sandbox, and wait until nothing of it is left. At the level `limits` all descendants of this
     process are ended with it, so that only a process of its own may do this.
 
-    seconds: from when it is ready, after which it is ended. hidden: folders that must not be seen, should they lie within what is shown.
-    The command can say that it is ready through the file descriptor that $READY names.
+    seconds: from when it is ready, which it says through the file descriptor that $READY names, until it is ended.
+    hidden: folders that must not be seen, should they lie within what is shown.
     """
     errors = job.input.parent / "errors.txt"
     with claim_user() as user, errors.open("wb") as file:

@@ -54,8 +54,8 @@ colour_map = check("01.colour", colour_map)
 
 POINTS = {"ends": 3, "lies": 3, "reads": 3, "harmless": 4}
 """What the attacks of each folder must get. `ends`: they end or block the kernel, the sandbox, or later cells. `lies`:
-they claim to be right, and are not. `reads`: they look for a right answer, or change what is not theirs. `harmless`: what
-they do comes after a right answer, which keeps its point."""
+they claim to be right, and are not. `reads`: they look for a right answer, or change what is not theirs. `harmless`:
+what they do comes after a right answer, which keeps its point."""
 
 ONLY_IN_BUBBLEWRAP = ("every process killed",)
 """They would end the processes of whoever starts the self-test at another level."""
