@@ -123,11 +123,14 @@ def is_attempted(source: str, exercise: AnswerCell) -> bool:
 def _is_nothing(line: ast.stmt, name: str) -> bool:
     if isinstance(line, ast.Import | ast.ImportFrom):
         return not any((alias.asname or alias.name) == name for alias in line.names)
-    if isinstance(line, ast.FunctionDef):
-        return line.name == name and all(_is_stub(inner) for inner in line.body)
-    return _is_stub(line)
+    return is_stub(line, name) or _is_empty(line)
 
 
-def _is_stub(node: ast.stmt) -> bool:
+def is_stub(line: ast.stmt, name: str) -> bool:
+    """Whether a line of a cell defines a function of this name with nothing in it."""
+    return isinstance(line, ast.FunctionDef) and line.name == name and all(map(_is_empty, line.body))
+
+
+def _is_empty(node: ast.stmt) -> bool:
     """`pass`, `...` or a docstring."""
     return isinstance(node, ast.Pass) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
