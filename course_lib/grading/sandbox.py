@@ -176,7 +176,14 @@ def bubblewrapped(job: Job, command: Sequence[str], user: int | None, hidden: Se
 
     user: the id of a user without rights to run it as, for root; None takes a user name space instead.
     """
-    argv = ["bwrap", "--die-with-parent", "--new-session", "--unshare-pid", "--unshare-net", "--unshare-ipc"]
+    argv = [
+        shutil.which("bwrap") or "bwrap",
+        "--die-with-parent",
+        "--new-session",
+        "--unshare-pid",
+        "--unshare-net",
+        "--unshare-ipc",
+    ]
     argv += ["--unshare-uts", "--unshare-cgroup-try"]  # not --unshare-all: in a user's name space no uid can be dropped
     argv += ["--unshare-user"] if user is None else []
     argv += ["--bind", str(job.work / "tmp"), "/tmp"]  # first: Python may lie below /tmp
