@@ -10,6 +10,7 @@ import click
 from course_lib.arguments import Sentences, from_here, names, whole_numbers
 from course_lib.bench_command import bench
 from course_lib.errors import CourseError
+from course_lib.grading.command import grade, release
 from course_lib.profiles import PROFILES
 
 
@@ -19,6 +20,8 @@ def main() -> None:
 
 
 main.add_command(bench)
+main.add_command(grade)
+main.add_command(release)
 
 
 @main.command()

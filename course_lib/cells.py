@@ -6,20 +6,18 @@ scheduler can start it as often as it likes.
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import json
 import re
 import shutil
-import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from course_lib.errors import CourseError
+from course_lib.executors import ends_with_its_parent
 from course_lib.files import make_folder, sha256_of, write_file
 from course_lib.results import TABLE_VERSION
 
@@ -116,20 +114,12 @@ def run_apart(cell: Cell, folder: Path) -> dict[str, Any]:
     Raises CourseError where the notebook fails. A function of plain values, so that a scheduler can call it elsewhere.
     """
     command = [sys.executable, "-m", "course_lib.cells", str(folder), json.dumps(asdict(cell))]
-    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=_ends_with_its_parent())
+    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=ends_with_its_parent())
     record = record_of(cell, folder)
     if done.returncode or record is None:
         said = done.stderr.strip().splitlines() if done.returncode else []
         raise CourseError(said[-1] if said else f"{cell.name}: its process left no record (exit {done.returncode})")
     return record
-
-
-def _ends_with_its_parent() -> Callable[[], None] | None:
-    """On Linux: what a new process calls to be ended when its parent is, even by SIGKILL. Elsewhere nothing does it."""
-    if sys.platform != "linux":
-        return None
-    libc, ends_with_parent = ctypes.CDLL(None), 1  # PR_SET_PDEATHSIG, prctl(2)
-    return lambda: libc.prctl(ends_with_parent, signal.SIGKILL)
 
 
 def main() -> None:

@@ -10,15 +10,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import nbformat
 import psutil
 
 import course_lib
 from course_lib.errors import CourseError, unknown
 from course_lib.files import disk_errors
-from course_lib.results import published_rows
+
+if TYPE_CHECKING:
+    import nbformat  # imported where it is used: it takes seconds, and to find notebooks nobody needs it
 
 EXPERIMENT = "experiment"
 """The notebook that trains one network and probes it, a cell of the grid of notebook 08; run only where it is named."""
@@ -75,6 +76,8 @@ def find_notebooks(only: Sequence[str] = (), folder: Path | None = None) -> list
 
 def read_parameters(path: Path) -> dict[str, Any]:
     """The names and default values in the cell tagged `parameters`."""
+    import nbformat
+
     notebook = nbformat.read(path, 4)
     for cell in notebook.cells:
         if cell.cell_type == "code" and "parameters" in cell.metadata.get("tags", []):
@@ -120,9 +123,12 @@ def execute(
     A notebook counts as failed when a cell raised, when a cell never ran (after `sys.exit(0)` papermill reports
     success), and when a callback inside a widget raised (papermill does not look there).
     """
+    import nbformat
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.exceptions import PapermillException
+
+    from course_lib.results import published_rows
 
     start, error = time.perf_counter(), ""
     with _environment(_LEAN | environment), _PeakMemory() as memory, disk_errors(out):

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from concurrent.futures import as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 from course_lib.cells import RECORD, Cell, code_digest, keep, read_record, record_of, run_apart
 from course_lib.crops import PARTS_OF_SCHEME
 from course_lib.errors import CourseError, unknown
+from course_lib.executors import executor_of
 from course_lib.files import make_folder, write_file
 from course_lib.pretext import method_names
 from course_lib.results import TABLE_VERSION, load_reference_table, load_table
@@ -99,7 +99,7 @@ def sweep(grid: Grid, folder: Path, jobs: int = 1, scheduler: str = "") -> Path:
     cells, failed = grid.cells(), []
     waiting = [cell for cell in cells if not record_of(cell, folder)]
     _warn_of_other_code(cells, folder)
-    with _executor(jobs, scheduler) as executor, _bar(len(cells), len(cells) - len(waiting)) as bar:
+    with executor_of(jobs, scheduler) as executor, _bar(len(cells), len(cells) - len(waiting)) as bar:
         running = {executor.submit(run_apart, cell, folder): cell for cell in waiting}
         for future in as_completed(running):
             try:
@@ -150,28 +150,6 @@ def _warn_of_other_code(cells: Sequence[Cell], folder: Path) -> None:
     other = sum(record["code"] != now for cell in cells if (record := record_of(cell, folder)))
     if other:
         print(f"{other} finished cells were run by other code than today's, and are kept; a new --out runs them again")
-
-
-@contextmanager
-def _executor(jobs: int, scheduler: str) -> Iterator[Executor]:
-    """What runs the cells: threads that each wait for a process, or a Dask scheduler's workers."""
-    if not scheduler:
-        executor = ThreadPoolExecutor(jobs)
-        try:
-            yield executor
-        finally:
-            executor.shutdown(cancel_futures=True)
-        return
-    try:
-        from distributed import Client
-    except ImportError:
-        raise CourseError("--scheduler needs Dask; install it with pip install -e '.[cluster]'") from None
-    try:
-        client = Client(scheduler, timeout=10)
-    except (OSError, ValueError) as error:
-        raise CourseError(f"no Dask scheduler answers at {scheduler!r} ({error}); start one, or leave it out") from None
-    with client:
-        yield client.get_executor(pure=False, retries=2)  # a worker that dies costs its cell another try
 
 
 def _bar(total: int, done: int) -> Any:

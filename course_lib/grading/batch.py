@@ -1,0 +1,166 @@
+"""Grading a class: every submission in a process of its own, and the views of what came of it.
+
+What is finished is never run again, whoever was killed; the records are kept, and the views are made of them anew.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import as_completed
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from course_lib.errors import CourseError
+from course_lib.executors import ends_with_its_parent, executor_of
+from course_lib.files import make_folder, write_file
+from course_lib.grading.intake import take_in
+from course_lib.grading.records import keep_record, read_record, record_path, secret_of, submission_path
+from course_lib.grading.rules import MOST_RUNS, Rules
+from course_lib.grading.sandbox import require_level
+from course_lib.grading.trusted import trusted_notebooks
+
+_BESIDES = 120  # seconds that a run, and the judging, may take beside the learner's cells
+
+
+@dataclass
+class Graded:
+    """One file that was handed in, and its record; or why it has none.
+
+    learner, file: as in `Submission`. record: as `grading.one` writes it. problem: in a sentence, or "".
+    """
+
+    learner: str
+    file: str
+    record: dict[str, Any] | None = None
+    problem: str = ""
+
+
+def grade(
+    paths: Sequence[Path],
+    folder: Path,
+    rules: Rules,
+    jobs: int = 1,
+    scheduler: str = "",
+    secret: str = "",
+    say: Callable[[str], None] = print,
+) -> list[Graded]:
+    """Grade all submissions in these files, folders and zips into `folder`, and write the views.
+
+    jobs: submissions at a time, here. scheduler: the address of a Dask scheduler whose workers grade instead, and see
+    `folder` by the same path. say: is given a line for each result. Whatever a submission holds or does, it is one
+    result and stops no other. Raises CourseError where the sandbox does not work here, and where another grading is
+    writing to the folder.
+    """
+    from course_lib.grading.reports import write_views
+    from course_lib.grading.runner import remove_leftovers
+
+    if not scheduler:
+        require_level(rules.sandbox)
+    folder = make_folder(folder)
+    with _alone_in(folder):
+        remove_leftovers()
+        secret = secret_of(folder, secret)
+        graded = _graded(paths, folder, rules, jobs, scheduler, secret, say)
+        write_views(graded, folder, rules)
+    return graded
+
+
+def _graded(
+    paths: Sequence[Path],
+    folder: Path,
+    rules: Rules,
+    jobs: int,
+    scheduler: str,
+    secret: str,
+    say: Callable[[str], None],
+) -> list[Graded]:
+    graded, waiting = [], {}
+    with executor_of(jobs, scheduler) as executor:
+        for submission in take_in(paths, [notebook.name for notebook in trusted_notebooks()]):
+            one = Graded(submission.learner, submission.file, problem=submission.problem)
+            graded.append(one)
+            if one.problem:
+                say(line_of(one))
+                continue
+            name = _spool(submission.content, folder)
+            if name not in waiting:  # twice the same file is graded once
+                waiting[name] = (executor.submit(grade_apart, str(folder), name, rules), [])
+            waiting[name][1].append(one)
+        for future, name in _finished(waiting):
+            try:
+                record, problem = future.result(), ""
+                path = record_path(folder, name, rules, secret)
+                if not read_record(path):
+                    keep_record(path, record)
+            except CourseError as error:
+                record, problem = None, f"It could not be graded: {error}"
+            for one in waiting[name][1]:
+                one.record, one.problem = record, problem or record["reason"]
+                say(line_of(one))
+    return sorted(graded, key=lambda one: (one.learner, one.file))
+
+
+def _finished(waiting: dict[str, tuple[Any, list[Graded]]]) -> Iterator[tuple[Any, str]]:
+    names = {future: name for name, (future, _) in waiting.items()}
+    for future in as_completed(names):
+        yield future, names[future]
+
+
+def _spool(content: bytes, folder: Path) -> str:
+    """Keep a submission under a name of ours, its SHA-256, and return that."""
+    name = hashlib.sha256(content).hexdigest()
+    path = submission_path(folder, name)
+    make_folder(path.parent)
+    if not path.exists():
+        write_file(path, content)
+    return name
+
+
+def grade_apart(folder: str, submission: str, rules: Rules) -> dict[str, Any]:
+    """Grade one submission in a process that ends with this one; returns its record.
+
+    Raises CourseError where that process leaves none. A function of plain values, so that a scheduler can call it.
+    """
+    command = [sys.executable, "-m", "course_lib.grading.one", folder, submission, json.dumps(asdict(rules))]
+    # Bubblewrap's processes end with it at once; at the other level it first has to end what it started.
+    by = signal.SIGKILL if rules.sandbox == "bubblewrap" else signal.SIGTERM
+    longest = MOST_RUNS * (rules.total + _BESIDES) + _BESIDES
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=longest, preexec_fn=ends_with_its_parent(by)
+        )
+    except subprocess.TimeoutExpired:
+        raise CourseError(f"it took more than {longest} seconds") from None
+    record = read_record(record_path(Path(folder), submission, rules, secret_of(Path(folder))))
+    if done.returncode or record is None:
+        said = done.stderr.strip().splitlines()
+        raise CourseError(said[-1] if said else f"its process left no record (exit {done.returncode})")
+    return record
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise CourseError(f"another grading writes to {folder}; wait for it, or choose another --out") from None
+        yield
+
+
+def line_of(one: Graded) -> str:
+    """A result in a line: who, the points, the level of the sandbox, and how long it took."""
+    who = " ".join(one.learner.split())[:60]
+    if one.record is None or one.problem:
+        return f"{who}: not graded. {one.problem}"
+    points = sum(exercise["points"] for exercise in one.record["exercises"])
+    most = len(one.record["exercises"])
+    return f"{who}: {points} of {most}, {one.record['sandbox']}, {one.record['seconds']} s"

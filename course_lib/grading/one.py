@@ -1,0 +1,122 @@
+"""Grading one submission: `python -m course_lib.grading.one FOLDER SHA256 RULES`.
+
+FOLDER is a grading's output folder, which holds the submission and the secret; RULES are given as JSON. It does nothing
+where the record is there already, so that any scheduler can start it as often as it likes.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import course_lib
+from course_lib.errors import CourseError
+from course_lib.grading.descendants import adopt_orphans, end_descendants
+from course_lib.grading.records import (
+    VERSION,
+    keep_record,
+    read_record,
+    record_path,
+    secret_of,
+    seed_of,
+    submission_path,
+)
+from course_lib.grading.rules import Rules
+from course_lib.grading.submission import HandedIn, find_answer, fit, read_cells
+from course_lib.grading.trusted import Trusted, trusted_notebooks
+
+
+def grade_here(folder: Path, submission: str, rules: Rules) -> dict[str, Any]:
+    """Grade a submission in this process, unless that is done, and return its record."""
+    secret = secret_of(folder)
+    path = record_path(folder, submission, rules, secret)
+    if record := read_record(path):
+        return record
+    content, start = submission_path(folder, submission).read_bytes(), time.perf_counter()
+    record = {"version": VERSION, "submission": submission, "sandbox": rules.sandbox}
+    record |= _graded(content, submission, secret, rules, folder)
+    record["seconds"] = round(time.perf_counter() - start, 1)
+    keep_record(path, record)
+    return record
+
+
+def _graded(content: bytes, submission: str, secret: str, rules: Rules, folder: Path) -> dict[str, Any]:
+    """What a record says of the content of a submission."""
+    try:
+        cells = read_cells(content)
+        notebook = notebook_of(cells)
+    except CourseError as error:
+        return {"status": "not graded", "reason": str(error), "notebook": "", "exercises": [], "pictures": []}
+    results, outputs = _results(cells, notebook, submission, secret, rules, folder)
+    from course_lib.grading.pictures import pictures_of
+
+    shown = pictures_of([*outputs, *(output for cell in cells for output in cell.outputs)])
+    found = {"status": "graded", "reason": "", "notebook": notebook.name, "pictures": shown}
+    return found | {"exercises": [asdict(result) | {"points": result.points} for result in results]}
+
+
+def notebook_of(cells: list[HandedIn]) -> Trusted:
+    """The course's notebook that a submission is of: the one that most of its answer cells belong to.
+
+    Raises CourseError where there is none.
+    """
+    best = max(trusted_notebooks(), key=lambda notebook: fit(cells, notebook.exercises))
+    if not fit(cells, best.exercises):
+        raise CourseError("It has no answer cell of any of the course's notebooks.")
+    return best
+
+
+def _results(
+    cells: list[HandedIn], notebook: Trusted, submission: str, secret: str, rules: Rules, folder: Path
+) -> tuple[list[Any], list[Any]]:
+    """The results of all exercises, and the outputs of the answer cells."""
+    from course_lib.exercises import (
+        find_exercise,
+    )  # and with it PyTorch, which a file that is no notebook does not need
+    from course_lib.exercises.plain import encode
+    from course_lib.grading.judging import results_of
+    from course_lib.grading.runner import collect_replies
+
+    answers = {exercise.key: find_answer(cells, exercise) for exercise in notebook.exercises}
+    known = {key: find_exercise(key) for key in answers}
+    questions = {key: one.questions(seed_of(secret, submission, key)) for key, one in known.items()}
+    replies = collect_replies(
+        notebook,
+        {key: answer.source for key, answer in answers.items() if answer.attempted},
+        {key: encode(asked) for key, asked in questions.items()},
+        {key: one.setting for key, one in known.items()},
+        [one.answer for one in known.values()],
+        rules,
+        [folder.absolute(), *hidden_folders()],
+    )
+    return results_of(answers, questions, replies), replies.outputs
+
+
+def hidden_folders() -> list[Path]:
+    """The course itself, wherever it is installed: the sandbox must not show it, should Python's folders hold it."""
+    library = Path(course_lib.__file__).parent
+    installed = [Path(entry) / "course_lib" for entry in sys.path if entry]
+    clone = [library.parent] if (library.parent / "notebooks").is_dir() else []
+    return list(dict.fromkeys(path.absolute() for path in [library, *installed, *clone] if path.is_dir()))
+
+
+def main() -> None:
+    """`python -m course_lib.grading.one FOLDER SHA256 RULES`."""
+    folder, submission, rules = sys.argv[1:]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended from outside"))  # so that what was started ends, too
+    adopt_orphans()
+    try:
+        grade_here(Path(folder), submission, Rules(**json.loads(rules)))
+    except CourseError as error:
+        sys.exit(str(error))
+    finally:
+        end_descendants()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""The result of each submission as a file, written once and whole, and named by all that decides it."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import secrets
+from pathlib import Path
+from typing import Any
+
+from course_lib.errors import CourseError
+from course_lib.files import make_folder, sha256_of, write_file
+from course_lib.grading.rules import Rules
+from course_lib.notebooks import find_notebooks
+
+VERSION = 1
+_SECRET = "secret"
+
+
+def secret_of(folder: Path, given: str = "") -> str:
+    """The secret that the questions of a class are drawn from: `given`, or the folder's own, made at the first use.
+
+    Whoever knows it can know the questions; it stays in the folder, where only its owner can read it. Raises
+    CourseError where the folder has another than the one given.
+    """
+    path = make_folder(folder) / _SECRET
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(given or secrets.token_hex(16))
+    kept = path.read_text()
+    if given and kept != given:
+        raise CourseError(f"{path} holds another secret than --secret; grade into a new folder, or leave --secret out")
+    return kept
+
+
+def seed_of(secret: str, submission: str, key: str = "") -> int:
+    """The seed of a submission's questions, or of one exercise's: not to be guessed without the secret."""
+    digest = hmac.new(secret.encode(), f"{submission} {key}".encode(), hashlib.sha256).digest()
+    return int.from_bytes(digest[:6], "big")
+
+
+def checks_digest(rules: Rules) -> str:
+    """A hash of all that decides a result but the submission and the seed: the library, the notebooks and the rules."""
+    files = sorted(Path(__file__).parents[1].rglob("*.py")) + find_notebooks()
+    text = "".join(sha256_of(file) for file in files) + repr(rules)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def record_path(folder: Path, submission: str, rules: Rules, secret: str) -> Path:
+    """Where the record of a submission, given by its SHA-256, is or will be."""
+    return folder / "records" / f"{submission}-{checks_digest(rules)}-{seed_of(secret, submission):012x}.json"
+
+
+def read_record(path: Path) -> dict[str, Any] | None:
+    """A finished submission's record; None for a file that is not there, not whole, or of another version."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) and record.get("version") == VERSION else None
+
+
+def keep_record(path: Path, record: dict[str, Any]) -> None:
+    """Write a record, whole or not at all: the last thing that a grading does."""
+    make_folder(path.parent)
+    write_file(path, json.dumps(record, indent=1, sort_keys=True))
+
+
+def submission_path(folder: Path, submission: str) -> Path:
+    """Where a submission's bytes are kept, by a name of ours."""
+    return folder / "submissions" / f"{submission}.ipynb"

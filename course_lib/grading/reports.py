@@ -1,0 +1,148 @@
+"""The views of a grading: a table for the school's system, a page for each learner, and a page about the class."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from course_lib.files import make_folder, write_file
+from course_lib.grading.batch import Graded
+from course_lib.grading.judging import VERDICTS
+from course_lib.grading.rules import Rules
+from course_lib.grading.trusted import trusted_notebooks
+
+TABLE, SUMMARY, FEEDBACK = "grades.csv", "index.html", "feedback"
+
+
+@dataclass
+class Row:
+    """A learner.
+
+    page: the file name of the feedback. status: "graded", "partly graded" or "not graded". reason: what an instructor
+    should know. results: by exercise, of the notebooks that were handed in. sandbox: its level.
+    """
+
+    name: str
+    page: str
+    status: str
+    reason: str
+    results: dict[str, dict[str, Any]]
+    pictures: list[dict[str, str]]
+    seconds: float
+    sandbox: str
+
+    @property
+    def total(self) -> int:
+        """All points."""
+        return sum(result["points"] for result in self.results.values())
+
+
+def write_views(graded: Sequence[Graded], folder: Path, rules: Rules) -> None:
+    """Write grades.csv, index.html and a page in feedback/ for each learner, all made from the records alone."""
+    rows = rows_of(graded, rules)
+    exercises = _columns(rows)
+    write_file(folder / TABLE, table(rows, exercises))
+    make_folder(folder / FEEDBACK)
+    for row in rows:
+        write_file(folder / FEEDBACK / row.page, _page("feedback.html.j2", row=row))
+    write_file(folder / SUMMARY, summary(rows, exercises, rules))
+
+
+def rows_of(graded: Sequence[Graded], rules: Rules) -> list[Row]:
+    """A row a learner, by name; `graded` is sorted by learner."""
+    return [_row(name, list(files), rules) for name, files in groupby(graded, lambda one: one.learner)]
+
+
+def _row(name: str, files: list[Graded], rules: Rules) -> Row:
+    whole = [one.record for one in files if one.record and not one.problem]
+    results: dict[str, dict[str, Any]] = {}
+    for result in (result for record in whole for result in record["exercises"]):
+        known = results.get(result["key"])
+        if known is None or result["points"] > known["points"]:  # of two files with the same exercise the better counts
+            results[result["key"]] = result
+    status = "graded" if len(whole) == len(files) else "partly graded" if whole else "not graded"
+    reasons = [one.problem if len(files) == 1 else f"{one.file}: {one.problem}" for one in files if one.problem]
+    reasons += [f"{key}: {words}" for key, result in results.items() if (words := _oddness(result))]
+    counts = Counter(record["notebook"] for record in whole)
+    reasons += [
+        f"{count} files of {notebook}; the better answers count." for notebook, count in counts.items() if count > 1
+    ]
+    pictures = [picture for record in whole for picture in record["pictures"]]
+    seconds = round(sum(record["seconds"] for record in whole), 1)
+    return Row(_readable(name), page_name(name), status, " ".join(reasons), results, pictures, seconds, rules.sandbox)
+
+
+def _oddness(result: dict[str, Any]) -> str:
+    """What an instructor should know of a result beyond right and wrong."""
+    return result["words"] if result["verdict"] in ("stopped", "missing") else result["note"]
+
+
+def _readable(name: str) -> str:
+    """A name that any file can hold: what is no character of Unicode is written as its number."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+def page_name(name: str) -> str:
+    """A file name for a learner's page: the name itself where no system minds it, else a likeness and a hash."""
+    if re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,60}", name):
+        return f"{name}.html"
+    likeness = re.sub(r"[^\w-]+", "-", _readable(name))[:40].strip("-")
+    digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:10]
+    return f"{likeness}-{digest}.html".lstrip("-")
+
+
+def _columns(rows: Sequence[Row]) -> list[str]:
+    """The exercises of all notebooks of which anyone handed in anything, in the course's order."""
+    seen = {key for row in rows for key in row.results}
+    return [exercise.key for notebook in trusted_notebooks() for exercise in notebook.exercises if exercise.key in seen]
+
+
+def table(rows: Sequence[Row], exercises: Sequence[str]) -> str:
+    """The text of grades.csv: a row a learner, a column an exercise; empty where its notebook was not handed in."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["learner", *exercises, "total", "of", "status", "reason", "sandbox", "seconds"])
+    for row in rows:
+        points = [row.results[key]["points"] if key in row.results else "" for key in exercises]
+        rest = [row.total, len(exercises), row.status, _harmless(row.reason), row.sandbox, row.seconds]
+        writer.writerow([_harmless(row.name), *points, *rest])
+    return file.getvalue()
+
+
+def _harmless(text: str) -> str:
+    """A text that no spreadsheet takes for a formula."""
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+
+
+def summary(rows: Sequence[Row], exercises: Sequence[str], rules: Rules) -> str:
+    """The page about the class: how the totals spread, and what went wrong most often in each exercise."""
+    totals = Counter(row.total for row in rows if row.status != "not graded")
+    spread = [(points, totals[points]) for points in range(len(exercises) + 1)]
+    about = [_about(key, [row.results[key] for row in rows if key in row.results]) for key in exercises]
+    return _page("class.html.j2", rows=rows, spread=spread, exercises=about, verdicts=VERDICTS, rules=rules)
+
+
+def _about(key: str, results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    verdicts = Counter(result["verdict"] for result in results)
+    said = [result["words"] for result in results if result["words"] and result["verdict"] != "missing"]
+    alike = Counter(re.sub(r"\d[\d.e+-]*", "#", words) for words in said)  # numbers differ from learner to learner
+    common, count = alike.most_common(1)[0] if alike else ("", 0)
+    example = next((words for words in said if re.sub(r"\d[\d.e+-]*", "#", words) == common), "")
+    return {"key": key, "of": len(results), "verdicts": verdicts, "common": example, "count": count}
+
+
+def _page(template: str, **values: Any) -> str:
+    loader = jinja2.PackageLoader("course_lib.grading", ".")
+    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
+    text = environment.get_template(template).render(**values)
+    return text.encode("utf-8", "replace").decode()

@@ -1,0 +1,187 @@
+"""Running a submission in the sandbox until every exercise that can reply has replied.
+
+Where code ends the kernel, or the sandbox, or takes the later replies away, the first exercise without a reply is the
+culprit: it is left out, and the rest runs again, so that the others keep their points.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from course_lib.errors import CourseError
+from course_lib.files import write_file
+from course_lib.grading.assemble import assemble
+from course_lib.grading.library import copy_library
+from course_lib.grading.rules import MOST_RUNS, Rules
+from course_lib.grading.sandbox import Job, limits, run
+from course_lib.grading.trusted import Trusted
+
+_PREFIX = "course-grading-"
+_LARGEST_REPLY, _LARGEST_REPORT = 40_000_000, 30_000_000  # bytes
+_OUTSIDE = {
+    "total": "the whole took more than {total} seconds",
+    "memory": "it took more memory than a submission may have",
+    "disk": "it wrote more than a submission may",
+}
+_INSIDE = {
+    "time": "it took more than {cell} seconds",
+    "deaf": "it took more than {cell} seconds, and could not be interrupted",
+    "died": "it ended the kernel",
+    "total": "the whole took more than {total} seconds",
+}
+
+
+@dataclass
+class Replies:
+    """What came out of the sandbox: claims.
+
+    values: the replies by exercise, as JSON. errors: what an answer cell raised. stopped: why there is no reply, in
+    words. outputs: what answer cells showed.
+    """
+
+    values: dict[str, Any] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+    stopped: dict[str, str] = field(default_factory=dict)
+    outputs: list[Any] = field(default_factory=list)
+
+
+def collect_replies(
+    trusted: Trusted,
+    answers: Mapping[str, str],
+    questions: Mapping[str, Any],
+    settings: Mapping[str, str],
+    library: Sequence[Callable[..., Any]],
+    rules: Rules,
+    hidden: Sequence[Path] = (),
+) -> Replies:
+    """Run a submission's answers, and what came of it.
+
+    answers: the learner's cell for each exercise that was attempted, in order. questions: as JSON. library: the
+    course's functions that are to be stubs. hidden: folders that the sandbox must not show. Raises CourseError
+    where the sandbox failed before any of the learner's code was run.
+    """
+    replies, asked = Replies(), dict(answers)
+    with _workplace() as place:
+        copy_library(place / "library", library)
+        for attempt in range(MOST_RUNS):
+            if not asked:
+                break
+            job = _new_job(place, attempt, asked, questions)
+            seen = job.seen(rules.sandbox)
+            notebook = assemble(trusted, asked, settings, seen.input, seen.work)
+            _prepare(job, notebook, rules)
+            end = run(job, _command(job, rules), rules.sandbox, rules.total, hidden)
+            if end.ready != "ready":
+                raise CourseError(f"the sandbox did not start: {end.ready}")
+            missing = _take(job, asked, end.why, rules, replies)
+            if len(missing) < 2:  # without it the others would reply no more than they did
+                break
+            del asked[missing[0]]
+    return replies
+
+
+@contextmanager
+def _workplace() -> Iterator[Path]:
+    """A folder that is gone in the end, however deep or closed what was made in it."""
+    folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
+    folder.chmod(0o711)  # where root is the grader, the code runs as another user
+    try:
+        yield folder
+    finally:
+        _remove(folder)
+
+
+def remove_leftovers() -> None:
+    """Remove the folders of gradings that were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
+        pid = folder.name.removeprefix(_PREFIX).partition("-")[0]
+        if folder.lstat().st_uid == os.getuid() and pid.isdigit() and not psutil.pid_exists(int(pid)):
+            _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """As the shell does it: shutil.rmtree gives up a thousand folders deep."""
+    for command in (["chmod", "-R", "u+rwX"], ["rm", "-rf"]):
+        subprocess.run([*command, "--", str(folder)], capture_output=True)
+
+
+def _new_job(place: Path, attempt: int, asked: Mapping[str, str], questions: Mapping[str, Any]) -> Job:
+    run_folder = place / str(attempt)
+    job = Job(run_folder / "input", place / "library", run_folder / "work")
+    for folder in (job.input, job.work):
+        folder.mkdir(parents=True)
+    for key in asked:
+        write_file(job.input / f"{key}.json", json.dumps(questions[key]))
+    return job
+
+
+def _prepare(job: Job, notebook: dict[str, Any], rules: Rules) -> None:
+    seen = job.seen(rules.sandbox)
+    write_file(job.input / "notebook.ipynb", json.dumps(notebook))
+    shutil.copy(Path(__file__).with_name("inside.py"), job.input / "inside.py")
+    told = {"notebook": str(seen.input / "notebook.ipynb"), "report": str(seen.work / "report.json")}
+    told |= {"cell": rules.cell, "total": rules.total, "limits": limits(rules.total)}
+    write_file(job.input / "rules.json", json.dumps(told))
+
+
+def _command(job: Job, rules: Rules) -> list[str]:
+    seen = job.seen(rules.sandbox)
+    return [sys.executable, str(seen.input / "inside.py"), str(seen.input / "rules.json")]
+
+
+def _take(job: Job, asked: Mapping[str, str], ended: str, rules: Rules, replies: Replies) -> list[str]:
+    """Add what a run left behind; returns the exercises that still have no reply. The first reply of each counts."""
+    report = read_claim(job.work / "report.json", _LARGEST_REPORT)
+    report = report if isinstance(report, dict) else {}
+    for key in asked:
+        answer, probe = _part(report, f"answer {key}"), _part(report, f"probe {key}")
+        if key not in replies.values:
+            value = read_claim(job.work / f"{key}.json", _LARGEST_REPLY)
+            if value is not None:
+                replies.values[key] = value
+                replies.errors[key] = str(answer.get("error", ""))[:500]
+                outputs = answer.get("outputs")
+                replies.outputs += outputs if isinstance(outputs, list) else []
+            else:
+                how = next((part["ended"] for part in (answer, probe) if part.get("ended") in tuple(_INSIDE)), "")
+                words = _OUTSIDE.get(ended) or _INSIDE.get(how) or "no reply came out of it"
+                replies.stopped.setdefault(key, words.format(cell=rules.cell, total=rules.total))
+    return [key for key in asked if key not in replies.values]
+
+
+def _part(report: dict[str, Any], name: str) -> dict[str, Any]:
+    part = report.get(name)
+    return part if isinstance(part, dict) else {}
+
+
+def read_claim(path: Path, limit: int) -> Any:
+    """The JSON in a file that a learner's code may have written, or None where it is anything but a file of JSON.
+
+    No link is followed, no pipe is waited for, and nothing is unpickled.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return None
+    found = os.fstat(handle)
+    if not stat.S_ISREG(found.st_mode) or found.st_size > limit:
+        os.close(handle)
+        return None
+    with os.fdopen(handle, "rb") as file:
+        try:
+            return json.loads(file.read(limit + 1))
+        except (OSError, ValueError, RecursionError):
+            return None

@@ -1,0 +1,337 @@
+"""Running the learner's code where it can do no harm, at one of two levels, neither of which is ever taken in silence.
+
+`bubblewrap`: no network, a system that can be read and not written, of files only what the course needs, a process
+space of its own, and a user without rights. `limits`: the limits alone, for machines without bubblewrap: the code can
+read what you can read, and use the network. Both limit time, memory, processes, files, and the size of files.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from course_lib.errors import CourseError
+from course_lib.grading.descendants import end_descendants
+from course_lib.grading.slots import claim_user
+
+LEVELS = ("limits", "bubblewrap")
+"""From the weakest to the strongest."""
+
+MEMORY = 4_000_000_000
+"""Resident bytes of all processes of a submission together."""
+
+DISK = 1_000_000_000
+"""Bytes that a submission may write."""
+
+_ENTRIES = 20_000  # files and folders that a submission may make
+_SPARE = 500_000_000  # bytes of the disk that a submission may not touch, wherever it hides what it writes
+_LIMITS = {
+    "RLIMIT_AS": 6 << 30,  # addresses, not memory: CUDA builds of PyTorch reserve 4 GB and more
+    "RLIMIT_NPROC": 128,  # threads count as well
+    "RLIMIT_FSIZE": 64 << 20,
+    "RLIMIT_NOFILE": 512,
+    "RLIMIT_CORE": 0,
+}
+_POLL = 0.1  # seconds between two looks
+_TO_START = 150  # seconds until the course is imported, on a busy machine
+_GRACE = 15  # seconds beyond those of the cells, before the whole is ended from outside
+_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+_FOR_THE_LINKER = ("/etc/ld.so.cache", "/etc/alternatives")
+
+
+@dataclass(frozen=True)
+class End:
+    """How a run ended. why: "total", "memory" or "disk" where it was ended from outside, or "". ready: what the runner
+    said before any of the learner's code was run: "ready", or what went wrong."""
+
+    why: str
+    ready: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """The folders of one run. input, library: read in the sandbox. work: written to there, and read back as claims."""
+
+    input: Path
+    library: Path
+    work: Path
+
+    def seen(self, level: str) -> Job:
+        """The same folders by the names that they have in the sandbox."""
+        return Job(Path("/input"), Path("/library"), Path("/work")) if level == "bubblewrap" else self
+
+
+def limits(seconds: int) -> dict[str, int]:
+    """The resource limits of a run of so many seconds, by their names in `resource`."""
+    return _LIMITS | {"RLIMIT_CPU": seconds + _TO_START, "RLIMIT_NPROC": _LIMITS["RLIMIT_NPROC"] + _own_threads()}
+
+
+def _own_threads() -> int:
+    """What already counts against this user's limit; root's own processes do not, since the code runs as another."""
+    if _is_root():
+        return 0
+    mine = os.getuid()
+    return sum(_threads(process) for process in psutil.process_iter() if _user(process) == mine)
+
+
+def _threads(process: psutil.Process) -> int:
+    try:
+        return process.num_threads()
+    except psutil.Error:
+        return 0
+
+
+def _user(process: psutil.Process) -> int:
+    try:
+        return process.uids().real
+    except psutil.Error:
+        return -1
+
+
+def run(job: Job, command: Sequence[str], level: str, seconds: float, hidden: Sequence[Path] = ()) -> End:
+    """Run a command in the sandbox, and wait until nothing of it is left. At the level `limits` all descendants of this
+    process are ended with it, so that only a process of its own may do this.
+
+    seconds: from when it is ready, which it says through the file descriptor that $READY names, until it is ended.
+    hidden: folders that must not be seen, should they lie within what is shown.
+    """
+    errors = job.input.parent / "errors.txt"
+    with claim_user() as user, errors.open("wb") as file:
+        for folder in ("tmp", "home", "shm"):
+            (job.work / folder).mkdir(exist_ok=True)
+        if user is not None:
+            _give(job, user)
+        argv = bubblewrapped(job, command, user, hidden) if level == "bubblewrap" else list(command)
+        told, tell = os.pipe()
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            cwd=job.work,
+            env=environment(job, level) | {"READY": str(tell)},
+            pass_fds=[tell],
+            start_new_session=True,
+            **({"user": user, "group": user, "extra_groups": []} if user is not None and level == "limits" else {}),
+        )
+        os.close(tell)
+        try:
+            said = _wait_until_ready(process, told)
+            why = _watch(process, job.work, time.monotonic() + seconds + _GRACE) if said == "ready" else ""
+            return End(why, said or _last_line(errors))
+        finally:
+            os.close(told)
+            process.kill()
+            process.wait()
+            if level == "limits":  # bubblewrap's process space ends with it
+                end_descendants()
+
+
+def _wait_until_ready(process: subprocess.Popen, told: int) -> str:
+    """What comes out of a pipe first; "" where the process ends, or takes too long, without a word."""
+    until = time.monotonic() + _TO_START
+    while time.monotonic() < until:
+        ended = process.poll() is not None
+        if select.select([told], [], [], _POLL)[0]:
+            return os.read(told, 2000).decode(errors="replace")
+        if ended:
+            return ""
+    return ""
+
+
+def _last_line(path: Path) -> str:
+    lines = path.read_bytes()[-2000:].decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it said nothing"
+
+
+def _give(job: Job, user: int) -> None:
+    """Let another user write to the one folder and read the others, whatever the grader's umask is."""
+    for path in [job.work, *job.work.iterdir()]:
+        os.chown(path, user, user)
+    subprocess.run(["chmod", "-R", "a+rX", str(job.input), str(job.library)], check=True)
+
+
+def environment(job: Job, level: str) -> dict[str, str]:
+    """All environment variables of the sandbox; none of the grader's own."""
+    seen = job.seen(level)
+    home, path = seen.work / "home", [str(Path(sys.executable).parent), "/usr/bin", "/bin"]
+    values = {"PATH": os.pathsep.join(path), "HOME": str(home), "USER": "learner", "LANG": "C.UTF-8"}
+    values |= {"TMPDIR": str(seen.work / "tmp"), "JUPYTER_RUNTIME_DIR": str(home), "IPYTHONDIR": str(home / "ipython")}
+    values |= {"COURSE_CACHE": str(home / "cache"), "COURSE_RUNS": str(home / "runs"), "MALLOC_ARENA_MAX": "1"}
+    values |= {"PYTHONPATH": os.pathsep.join([str(seen.library), *_elsewhere()]), "PYTHONDONTWRITEBYTECODE": "1"}
+    return values | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+
+def bubblewrapped(job: Job, command: Sequence[str], user: int | None, hidden: Sequence[Path] = ()) -> list[str]:
+    """A command as bubblewrap is to run it.
+
+    user: the id of a user without rights to run it as, for root; None takes a user name space instead.
+    """
+    argv = [
+        shutil.which("bwrap") or "bwrap",
+        "--die-with-parent",
+        "--new-session",
+        "--unshare-pid",
+        "--unshare-net",
+        "--unshare-ipc",
+    ]
+    argv += ["--unshare-uts", "--unshare-cgroup-try"]  # not --unshare-all: in a user's name space no uid can be dropped
+    argv += ["--unshare-user"] if user is None else []
+    argv += ["--bind", str(job.work / "tmp"), "/tmp"]  # first: Python may lie below /tmp
+    argv += [word for mount in _mounts(hidden) for word in mount]
+    argv += ["--proc", "/proc", "--dev", "/dev"]
+    argv += ["--ro-bind", str(job.input), "/input", "--ro-bind", str(job.library), "/library"]
+    argv += ["--bind", str(job.work), "/work"]
+    argv += [
+        "--bind",
+        str(job.work / "shm"),
+        "/dev/shm",
+        "--remount-ro",
+        "/dev",
+        "--remount-ro",
+        "/",
+        "--chdir",
+        "/work",
+    ]
+    drop = ["--reuid", str(user), "--regid", str(user), "--clear-groups", "--no-new-privs"]
+    rights = ["--bounding-set=-all", "--inh-caps=-all"]
+    return [*argv, "--", *(["setpriv", *drop, *rights] if user is not None else []), *command]
+
+
+def _mounts(hidden: Sequence[Path]) -> Iterator[list[str]]:
+    """What is shown of the machine, read-only: system and Python; and empty folders over what is hidden."""
+    shown = {Path(name): [] for name in _SYSTEM if Path(name).exists()}
+    for path in shown:
+        link = path.is_symlink()
+        yield ["--symlink", str(path.readlink()), str(path)] if link else ["--ro-bind", str(path), str(path)]
+    for name in _FOR_THE_LINKER:
+        yield ["--ro-bind-try", name, name]
+    places = {path: "shown" for path in _python() if not any(path.is_relative_to(system) for system in shown)}
+    places |= {path: "hidden" for path in hidden if any(path.is_relative_to(outer) for outer in [*places, *shown])}
+    for path in sorted(places, key=lambda path: len(path.parts)):  # what lies within comes after
+        if places[path] == "hidden":
+            yield ["--tmpfs", str(path)]
+            continue
+        for parent in [*reversed(path.parents)][1:]:
+            yield ["--perms", "0755", "--dir", str(parent)]  # else only root could pass through it
+        yield ["--ro-bind", str(path), str(path)]
+    yield from (["--remount-ro", str(path)] for path in places if places[path] == "hidden")
+
+
+def _python() -> list[Path]:
+    """The folders of this Python and of its packages."""
+    packages = [Path(entry) for entry in sys.path if Path(entry).name in ("site-packages", "dist-packages")]
+    places = [Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).resolve().parents[1], *packages]
+    found = list(dict.fromkeys(path for path in places if path.is_dir()))
+    return [path for path in found if not any(path != other and path.is_relative_to(other) for other in found)]
+
+
+def _elsewhere() -> list[str]:
+    """Folders of packages outside this Python's own, such as a user's, which a new process would not find by itself."""
+    own = (Path(sys.prefix), Path(sys.base_prefix))
+    return [str(path) for path in _python() if not any(path.is_relative_to(place) for place in own)]
+
+
+def _watch(process: subprocess.Popen, work: Path, until: float) -> str:
+    while True:
+        try:
+            process.wait(_POLL)
+            return ""
+        except subprocess.TimeoutExpired:
+            pass
+        if time.monotonic() > until:
+            return "total"
+        if _memory(process.pid) > MEMORY:
+            return "memory"
+        if _too_much_written(work):
+            return "disk"
+
+
+def _memory(pid: int) -> int:
+    """Resident bytes of a process and all that it started."""
+    try:
+        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+        return sum(_resident(process) for process in family)
+    except psutil.Error:
+        return 0
+
+
+def _resident(process: psutil.Process) -> int:
+    try:
+        return process.memory_info().rss
+    except psutil.Error:
+        return 0
+
+
+def _too_much_written(work: Path) -> bool:
+    """Whether the files are too many or too large, or the disk is nearly full, by whatever was hidden there."""
+    total, entries, waiting = 0, 0, [str(work)]
+    while waiting:
+        try:
+            with os.scandir(waiting.pop()) as found:
+                for entry in found:
+                    entries += 1
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+                    else:
+                        total += entry.stat(follow_symlinks=False).st_blocks * 512
+                    if entries > _ENTRIES or total > DISK:
+                        return True
+        except OSError:  # gone meanwhile, or closed to us
+            continue
+    return shutil.disk_usage(work).free < _SPARE
+
+
+def require_level(level: str) -> None:
+    """Raises CourseError, with what to do, where a level does not work here."""
+    if level not in LEVELS:
+        raise CourseError(f"--sandbox takes {' or '.join(LEVELS)}; got {level!r}")
+    if os.name != "posix":
+        raise CourseError("grading needs Linux or macOS; on Windows, use WSL")
+    if level == "bubblewrap" and (problem := bubblewrap_problem()):
+        raise CourseError(
+            f"the sandbox bubblewrap does not work here ({problem}); install it (apt-get install bubblewrap), or "
+            "choose the weaker one with --sandbox limits: then read in the README what that does not hold"
+        )
+    if level == "limits" and _is_root() and not _others_can_read(Path(sys.executable)):
+        raise CourseError(
+            f"at the level limits root would run the learners' code as another user, who cannot read {sys.executable}; "
+            "grade as an ordinary user, or with --sandbox bubblewrap"
+        )
+
+
+def bubblewrap_problem() -> str:
+    """Why bubblewrap cannot be used here, or ""."""
+    if not shutil.which("bwrap"):
+        return "there is no program bwrap"
+    if _is_root() and not shutil.which("setpriv"):
+        return "there is no program setpriv, which root needs beside it"
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        job = Job(*(Path(folder) / name for name in ("input", "library", "work")))
+        for path in (job.input, job.library, job.work):
+            path.mkdir()
+        ready = "import os; os.write(int(os.environ['READY']), b'ready')"
+        end = run(job, [sys.executable, "-c", ready], "bubblewrap", 30)
+        return "" if end.ready == "ready" else end.ready
+
+
+def _is_root() -> bool:
+    return os.getuid() == 0
+
+
+def _others_can_read(path: Path) -> bool:
+    """Whether a user without rights can reach a file, and what its links lead to."""
+    chain = {path.absolute(), path.resolve(), Path(sys.prefix), Path(sys.base_prefix)}
+    folders = {parent for one in chain for parent in (one, *one.parents)}
+    return all(folder.stat().st_mode & 0o005 for folder in folders)
