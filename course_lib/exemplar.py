@@ -1,0 +1,164 @@
+"""A detector from one example: exemplar SVM with hard negatives, and exemplar LDA in closed form. Taught in notebook 12.
+
+Malisiewicz, Gupta and Efros 2011, "Ensemble of exemplar-SVMs for object detection and beyond"; Hariharan, Malik and
+Ramanan 2012, "Discriminative decorrelation for clustering and classification". Each has one positive and very many
+negatives; the SVM looks for the few that are hard, LDA needs only their mean and covariance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from course_lib.margin import widest_margin
+
+COST = 0.01
+"""C of a negative, as in the authors' code."""
+
+WEIGHT = 50.0
+"""How many times that the one positive's is, as in the authors' code: C1 = 0.5 and C2 = 0.01."""
+
+RIDGE = 0.3
+"""Of exemplar LDA. From 0.1 to 1 hardly anything changes."""
+
+A_MAP = 10
+"""Hard negatives that a round takes from one map at most: one photograph must not fill the memory with its windows."""
+
+_KEPT = 3  # times as many negatives as there are support vectors stay for the next round
+_MOST = 2000  # negatives that are kept at most
+
+
+@dataclass(frozen=True)
+class Template:
+    """A linear detector. weights: (c, rows, columns), over a map's window. bias: added to every score."""
+
+    weights: Tensor
+    bias: float = 0.0
+
+    def scores(self, features: Tensor) -> Tensor:
+        """The score of every window of a map (c, R, C), by its first row and column: (R - rows + 1, C - columns + 1).
+
+        Empty where the map is smaller than the template.
+        """
+        rows, columns = self.weights.shape[1:]
+        if features.shape[1] < rows or features.shape[2] < columns:
+            return torch.empty(0, 0)
+        return F.conv2d(features[None], self.weights[None])[0, 0] + self.bias
+
+
+@dataclass(frozen=True)
+class Round:
+    """What one round of mining gave: the template, how many windows of all negatives scored above -1 before it, how
+    many negatives it was fitted to, and the objective of that fit."""
+
+    template: Template
+    hard: int
+    used: int
+    objective: float
+
+
+def objective(
+    weights: Tensor, bias: float, positive: Tensor, negatives: Tensor, positive_cost: float, negative_cost: float
+) -> Tensor:
+    """What an exemplar SVM minimises: |w|^2 / 2 + C1 h(w.x + b) + C2 sum_n h(-w.x_n - b), with h(t) = max(0, 1 - t).
+
+    weights, positive: (f,). negatives: (n, f). A scalar. Taught in notebook 12.
+    """
+    found = F.relu(1 - (positive @ weights + bias))
+    passed = F.relu(1 + negatives @ weights + bias).sum()
+    return weights.square().sum() / 2 + positive_cost * found + negative_cost * passed
+
+
+def windows(features: Tensor, rows: int, columns: int) -> Tensor:
+    """Every window of a map (c, R, C), row by row: (windows, c * rows * columns)."""
+    cut = features.unfold(1, rows, 1).unfold(2, columns, 1)
+    return cut.permute(1, 2, 0, 3, 4).flatten(0, 1).flatten(1)
+
+
+def hardest(template: Template, features: Tensor, most: int = A_MAP) -> tuple[Tensor, int]:
+    """The negatives of a map (c, R, C) that the template takes for its object, or nearly: those that score at least -1.
+
+    Returns at most `most` of them, the hardest first, (n, f), and how many there are.
+    """
+    scores = template.scores(features).flatten()
+    chosen = scores.argsort(descending=True)[: min(most, int((scores >= -1).sum()))]
+    return windows(features, *template.weights.shape[1:])[chosen], int((scores >= -1).sum())
+
+
+def fit_svm(positive: Tensor, negatives: Tensor, cost: float = COST, weight: float = WEIGHT) -> tuple[Tensor, float]:
+    """The linear SVM of one positive (f,) and negatives (n, f): weights (f,) and bias. cost: as in `widest_margin`."""
+    examples = torch.cat([positive[None], negatives])
+    labels = torch.full((len(examples),), -1)
+    labels[0] = 1
+    a, bias = widest_margin(examples @ examples.T, labels, cost, weight)
+    return a @ examples, bias
+
+
+def mine(
+    exemplar: Tensor, maps: Sequence[Tensor], rounds: int = 5, cost: float = COST, weight: float = WEIGHT
+) -> list[Round]:
+    """An exemplar SVM, round by round: collect what the last template takes for the object, and fit anew.
+
+    exemplar: (c, rows, columns). maps: of pictures without the object, (c, R, C) each. Begins with the exemplar less
+    its own mean as weights. Of the negatives the ones nearest to the margin stay for the next round. Ends early
+    where no new window scores above -1. Raises ValueError where no map has room for a window, or rounds is below 1.
+    """
+    if rounds < 1:
+        raise ValueError(f"rounds must be at least 1, got {rounds}")
+    template, kept = Template(exemplar - exemplar.mean()), torch.empty(0, exemplar.numel())
+    done: list[Round] = []
+    for _ in range(rounds):
+        found = [hardest(template, features) for features in maps]
+        new, hard = torch.cat([some for some, _ in found]), sum(count for _, count in found)
+        if not len(new) + len(kept):
+            raise ValueError(f"no negative is as large as the exemplar's {tuple(exemplar.shape[1:])} blocks")
+        kept = torch.cat([kept, new]).unique(dim=0)
+        w, bias = fit_svm(exemplar.flatten(), kept, cost, weight)
+        template = Template(w.view_as(exemplar), bias)
+        value = objective(w, bias, exemplar.flatten(), kept, cost * weight, cost)
+        done.append(Round(template, hard, len(kept), value.item()))
+        scores = kept @ w + bias
+        supporting = int((scores >= -1 - 1e-3).sum())
+        kept = kept[scores.argsort(descending=True)[: min(_KEPT * max(supporting, 1), _MOST)]]
+    return done
+
+
+@dataclass(frozen=True)
+class Background:
+    """The mean (f,) and the covariance (f, f) of windows of all kinds: what a window of any photograph looks like.
+
+    Made once, it serves every exemplar.
+    """
+
+    mean: Tensor
+    covariance: Tensor
+
+    @classmethod
+    def of(cls, negatives: Tensor, ridge: float = RIDGE) -> Background:
+        """Of windows (n, f). ridge: how much is added to every variance, as a share of their mean: of directions in
+        which few windows differ, a sample says nothing."""
+        covariance = torch.cov(negatives.T, correction=0)
+        covariance.diagonal().add_(ridge * covariance.diagonal().mean())
+        return cls(negatives.mean(0), covariance)
+
+
+def whiten(covariance: Tensor, positive: Tensor, mean: Tensor) -> Tensor:
+    """The weights of exemplar LDA, w = S^-1 (x - mu), (f,): what sets the example apart, in units of what is usual.
+
+    covariance: S (f, f). positive: x (f,). mean: mu (f,). (Hariharan et al. 2012.) Taught in notebook 12.
+    """
+    return torch.linalg.solve(covariance, positive - mean)
+
+
+def fit_lda(exemplar: Tensor, background: Background) -> Template:
+    """The template of an exemplar (c, rows, columns) by linear discriminant analysis, with no mining.
+
+    A window halfway between the mean and the exemplar scores 0.
+    """
+    x = exemplar.flatten()
+    w = whiten(background.covariance, x, background.mean)
+    return Template(w.view_as(exemplar), -float(w @ (x + background.mean)) / 2)
