@@ -2,26 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 from course_lib.crops import area_share
-from course_lib.exercises import Exercise
+from course_lib.exercises.compare import explain_numbers, numbers
+from course_lib.exercises.drawing import between, draws_of
+from course_lib.exercises.exercise import Exercise, Mistake
 
 
-def _share(function: Callable[..., float]) -> str:
-    given = function(20.0, 30.0, 100.0, 40.0)
-    if not isinstance(given, (int, float)):
-        return f"Your function returned {type(given).__name__}, and a number is expected."
-    expected = area_share(20.0, 30.0, 100.0, 40.0)
-    if abs(given - expected) < 1e-9:
-        return ""
-    if abs(given - 1 / expected) < 1e-9:
-        return "It is upside down: the crop's area is the part, the photograph's the whole."
-    if abs(given - 100 * expected) < 1e-9:
-        return "A share of 1 is asked for, not percent."
-    if abs(given - (20 + 30) / (100 + 40)) < 1e-9:
-        return "An area is a product of two sides, not a sum."
-    return "Your number is not the crop's area divided by the photograph's."
+def _shares(seed: int) -> list[tuple]:
+    draws = draws_of(seed)
+    crops = zip(between(10, 60, 3, draws).tolist(), between(10, 60, 3, draws).tolist())
+    images = zip(between(100, 300, 3, draws).tolist(), between(80, 200, 3, draws).tolist())
+    return [(round(w), round(h), round(W), round(H)) for (w, h), (W, H) in zip(crops, images)]
 
 
-EXERCISES = {"00.share": Exercise(area_share, _share)}
+def _explain_share(questions: list[tuple], answers: list[Any]) -> str:
+    given = numbers(answers)
+    if isinstance(given, str):
+        return given
+    expected = [area_share(*question) for question in questions]
+    mistakes = {
+        "It is upside down: the crop's area is the part, the photograph's the whole.": [
+            1 / share for share in expected
+        ],
+        "A share of 1 is asked for, not percent.": [100 * share for share in expected],
+        "An area is a product of two sides, not a sum.": [(w + h) / (W + H) for w, h, W, H in questions],
+    }
+    return explain_numbers(given, expected, mistakes)
+
+
+EXERCISES = {
+    "00.share": Exercise(
+        area_share,
+        _shares,
+        _explain_share,
+        (
+            Mistake(lambda w, h, W, H: W * H / (w * h), "upside down"),
+            Mistake(lambda w, h, W, H: 100 * w * h / (W * H), "not percent"),
+            Mistake(lambda w, h, W, H: (w + h) / (W + H), "not a sum"),
+            Mistake(lambda w, h, W, H: "a lot", "one number is expected"),
+        ),
+        "easy",
+        2,
+        (
+            "What is the area of a rectangle, and which of the two areas is the part?",
+            "Work out both areas first, each a product of two sides; then divide the smaller by the larger.",
+            "The crop's area is `width * height`. Write the photograph's in the same way, and divide by it.",
+        ),
+    )
+}

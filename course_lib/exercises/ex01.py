@@ -2,90 +2,186 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from course_lib.crops import bounding_box, colour_map, crop_size, flip_map
-from course_lib.exercises import Exercise
-from course_lib.exercises.compare import difference
+from course_lib.exercises.compare import difference, each, first_problem, fits
+from course_lib.exercises.drawing import between, draws_of, factors
+from course_lib.exercises.exercise import Exercise, Mistake
 
 
-def _size(function: Callable[..., tuple]) -> str:
-    area, ratio = torch.tensor([100.0, 600.0, 75.0]), torch.tensor([1.0, 1.5, 0.75])
-    given = function(area, ratio)
-    if not isinstance(given, tuple) or len(given) != 2:
+def _sizes(seed: int) -> list[tuple]:
+    draws = draws_of(seed)
+    return [(between(50, 900, n, draws), factors(n, draws)) for n in (3, 5)]
+
+
+def _explain_size(given: Any, area: Tensor, ratio: Tensor) -> str:
+    if not isinstance(given, tuple | list) or len(given) != 2:
         return "Two tensors are expected: return width, height."
     width, height = crop_size(area, ratio)
     wrong = difference(given[0], width) or difference(given[1], height)
-    if wrong and not difference(given[0], height) and not difference(given[1], width):
+    if not wrong or not fits(given[0], width) or not fits(given[1], height):
+        return wrong
+    if not difference(given[0], height) and not difference(given[1], width):
         return "Your width and height are swapped: the ratio is height divided by width."
-    if wrong and not difference(given[0] * given[1], area):
+    if not difference(given[0] * given[1], area):
         return "The area is right, but the ratio of height to width is not."
-    if wrong and not difference(given[1] / given[0], ratio):
+    if not difference(given[1] / given[0], ratio):
         return "The ratio is right, but width times height is not the area."
     return wrong
 
 
-def _box(function: Callable[..., tuple]) -> str:
-    width, height = torch.tensor([40.0, 40.0, 40.0]), torch.tensor([20.0, 20.0, 20.0])
-    angle = torch.tensor([0.0, math.pi / 6, -math.pi / 6])
-    given = function(width, height, angle)
-    if not isinstance(given, tuple) or len(given) != 2:
+def _boxes(seed: int) -> list[tuple]:
+    draws = draws_of(seed)
+    sides = [torch.tensor([0.0, 1.0, -1.0]), torch.tensor([-1.0, 1.0, 1.0, -1.0])]
+    return [
+        (between(40, 60, len(s), draws), between(10, 25, len(s), draws), s * between(0.2, 0.7, len(s), draws))
+        for s in sides
+    ]
+
+
+def _explain_box(given: Any, width: Tensor, height: Tensor, angle: Tensor) -> str:
+    if not isinstance(given, tuple | list) or len(given) != 2:
         return "Two tensors are expected: return the box's width and height."
     expected = bounding_box(width, height, angle)
-    parts = [(given[0], expected[0]), (given[1], expected[1])]
-    wrong = next((problem for g, e in parts if (problem := difference(g, e))), "")
-    if not wrong:
-        return ""
-    if not any(difference(g[:2], e[:2]) for g, e in parts):
+    wrong = first_problem(difference(g, e) for g, e in zip(given, expected))
+    if not wrong or not all(fits(g, e) for g, e in zip(given, expected)):
+        return wrong
+    if not any(difference(g, e) for g, e in zip(given, reversed(expected))):
+        return "Your box's width and height are swapped."
+    if not any(difference(g[angle > 0], e[angle > 0]) for g, e in zip(given, expected)):
         return "Right for turns to one side; for a negative angle your box comes out too small."
-    if not any(difference(g[:1], e[:1]) for g, e in parts):
+    if not any(difference(g[angle == 0], e[angle == 0]) for g, e in zip(given, expected)):
         return "Right for a crop that is not turned, wrong for one that is."
     return wrong
 
 
-def _flip(function: Callable[..., torch.Tensor]) -> str:
-    flipped = torch.tensor([False, True, True])
-    given, expected = function(flipped), flip_map(flipped)
+def _box_without_abs(width: Tensor, height: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:
+    return width * angle.cos() + height * angle.sin(), width * angle.sin() + height * angle.cos()
+
+
+def _flips(seed: int) -> list[tuple]:
+    draws = draws_of(seed)
+    return [(torch.cat([torch.tensor([False, True]), torch.rand(n, generator=draws) < 0.5]),) for n in (2, 5)]
+
+
+def _explain_flip(given: Any, flipped: Tensor) -> str:
+    expected = flip_map(flipped)
     wrong = difference(given, expected)
-    if not wrong or not isinstance(given, torch.Tensor) or given.shape != expected.shape:
+    if not wrong or not fits(given, expected):
         return wrong
     if not difference(given, flip_map(~flipped)):
         return "You mirror the crops that are not to be flipped, and leave the others."
-    if not difference(given[1], -torch.eye(2)) and not difference(given[0], torch.eye(2)):
+    if not difference(given, _half_turns(flipped)):
         return "Your flip changes the sign of both axes: that is half a turn, not a mirror image."
-    if not difference(given[1], torch.diag(torch.tensor([1.0, -1.0]))):
+    if not difference(given, expected.flip(1, 2)):
         return "Your mirror swaps top and bottom; swap left and right."
     return wrong
 
 
-def _colour(function: Callable[..., torch.Tensor]) -> str:
-    one = torch.ones(4)
-    brightness, contrast = torch.tensor([1.3, 1.0, 1.0, 0.8]), torch.tensor([1.0, 0.7, 1.0, 1.2])
-    saturation, grey = torch.tensor([1.0, 1.0, 0.6, 1.3]), torch.tensor([0.4, 0.5, 0.6, 0.3])
-    given, expected = (
-        function(brightness, contrast, saturation, grey),
-        colour_map(brightness, contrast, saturation, grey),
-    )
+def _half_turns(flipped: Tensor) -> Tensor:
+    return torch.where(flipped, -1.0, 1.0)[:, None, None] * torch.eye(2)
+
+
+def _colours(seed: int) -> list[tuple]:
+    """Crops of which the first changes in brightness alone, the second in contrast, the third in saturation."""
+    draws, alone = draws_of(seed), torch.ones(3, 3) - torch.eye(3)
+    changes = [
+        torch.cat([torch.where(alone.bool(), 1.0, factors(3, draws)), factors(3, draws)[:, None]], 1) for _ in "ab"
+    ]
+    return [(*change, between(0.3, 0.6, 4, draws)) for change in changes]
+
+
+def _explain_colour(given: Any, brightness: Tensor, contrast: Tensor, saturation: Tensor, grey: Tensor) -> str:
+    expected = colour_map(brightness, contrast, saturation, grey)
     wrong = difference(given, expected)
-    if not wrong or not isinstance(given, torch.Tensor) or given.shape != expected.shape:
+    if not wrong or not fits(given, expected):
         return wrong
     parts = [difference(given[i], expected[i]) for i in range(4)]
-    if not difference(function(one, one, one, grey), torch.eye(3, 4).expand(4, 3, 4)) and not any(parts[:3]):
+    if not any(parts[:3]):
         return "Each change is right alone, but not all three together: brightness comes first, and moves the grey."
     if not difference(given[:, :, :3], expected[:, :, :3]):
         return "The three columns of the mixture are right; the constant in the fourth is not."
-    for i, name in enumerate(("brightness", "contrast", "saturation")):
-        if parts[i]:
-            return f"The change of {name} alone is wrong already. {parts[i]}"
-    return wrong
+    names = ("brightness", "contrast", "saturation")
+    return next(f"The change of {name} alone is wrong already. {part}" for name, part in zip(names, parts) if part)
 
 
 EXERCISES = {
-    "01.size": Exercise(crop_size, _size),
-    "01.box": Exercise(bounding_box, _box),
-    "01.flip": Exercise(flip_map, _flip),
-    "01.colour": Exercise(colour_map, _colour),
+    "01.size": Exercise(
+        crop_size,
+        _sizes,
+        each(_explain_size),
+        (
+            Mistake(lambda a, r: ((a * r).sqrt(), (a / r).sqrt()), "swapped"),
+            Mistake(lambda a, r: (a.sqrt(), a.sqrt()), "the ratio of height to width is not"),
+            Mistake(lambda a, r: (a / r, a), "width times height is not the area"),
+            Mistake(lambda a, r: a, "Two tensors are expected"),
+        ),
+        "easy",
+        4,
+        (
+            "Two equations, two unknowns: a = w h and r = h / w. Multiply one by the other: what is left of w?",
+            "a times r is a square, and so is a divided by r. Of which side each?",
+            "The height is `(area * ratio).sqrt()`; the width is what you must multiply it by to get the area.",
+        ),
+    ),
+    "01.box": Exercise(
+        bounding_box,
+        _boxes,
+        each(_explain_box),
+        (
+            Mistake(_box_without_abs, "for a negative angle your box comes out too small"),
+            Mistake(lambda w, h, a: (w, h), "Right for a crop that is not turned"),
+            Mistake(lambda w, h, a: bounding_box(h, w, a), "width and height are swapped"),
+        ),
+        "medium",
+        8,
+        (
+            "Draw a turned rectangle. Which two of its sides does the box's width span, and how much of each?",
+            "A side of length w at an angle reaches w cos to the right and w sin down; the other side the other way "
+            "round.",
+            "The width is w |cos| + h |sin|. Why the bars? And what is the height?",
+        ),
+    ),
+    "01.flip": Exercise(
+        flip_map,
+        _flips,
+        each(_explain_flip),
+        (
+            Mistake(lambda f: flip_map(~f), "mirror the crops that are not to be flipped"),
+            Mistake(_half_turns, "half a turn"),
+            Mistake(lambda f: flip_map(f).flip(1, 2), "top and bottom"),
+            Mistake(lambda f: torch.where(f, -1.0, 1.0), "has the shape"),
+        ),
+        "easy",
+        4,
+        (
+            "Which 2 x 2 matrix leaves a point where it is, and which one changes the sign of x alone?",
+            "Make n of the first, with `torch.eye(2).repeat(n, 1, 1)`; then change one number of each that is flipped.",
+            "That number is `maps[:, 0, 0]`, and `torch.where(flipped, -1.0, 1.0)` says what it should be.",
+        ),
+    ),
+    "01.colour": Exercise(
+        colour_map,
+        _colours,
+        each(_explain_colour),
+        (
+            Mistake(lambda b, c, s, m: colour_map(b, c, s, m / b), "not all three together"),
+            Mistake(lambda b, c, s, m: colour_map(b, c, s, 0 * m), "the constant in the fourth is not"),
+            Mistake(lambda b, c, s, m: colour_map(b, c, 1 / s, m), "saturation alone is wrong"),
+            Mistake(lambda b, c, s, m: colour_map(1 + 0 * b, c, s, m), "brightness alone is wrong"),
+        ),
+        "hard",
+        12,
+        (
+            "Write down what happens to one value x, step by step: x b first. What is then added, and what multiplied?",
+            "After contrast it is x b c + (1 - c) b m. Saturation mixes the three channels: s of the identity, and 1 - "
+            "s of a matrix whose three rows are all LUMA.",
+            "That mixing matrix times `(brightness * contrast)[:, None, None]` makes the first three columns. A grey "
+            "stays a grey under saturation, so the fourth is (1 - c) b m in each row; `torch.cat` puts them together.",
+        ),
+    ),
 }

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from course_lib.clustering import nearest
-from course_lib.exercises import Exercise
-from course_lib.exercises.compare import difference
+from course_lib.exercises.compare import difference, each, fits
+from course_lib.exercises.drawing import draws_of, whole
+from course_lib.exercises.exercise import Exercise, Mistake
 from course_lib.pretext.deepcluster import balanced
 
 
-def _nearest(function: Callable[[Tensor, Tensor], Tensor]) -> str:
-    draws = torch.Generator().manual_seed(0)
-    x = torch.randn(200, 6, generator=draws)
-    # Of different lengths, so that a large product is not the same as a small distance.
-    centres = torch.randn(9, 6, generator=draws) * torch.linspace(0.3, 2, 9)[:, None]
-    expected, given = nearest(x, centres), function(x.clone(), centres.clone())
-    if not isinstance(given, Tensor) or given.shape != expected.shape:
-        if isinstance(given, Tensor) and given.shape == (9,):
-            return "You found the nearest row of every centre; asked for is the nearest centre of every row."
+def _rows_and_centres(seed: int) -> list[tuple]:
+    draws = draws_of(seed)
+    questions = []
+    for n, k in ((200, 9), (120, 7)):
+        # Of different lengths, so that a large product is not the same as a small distance.
+        lengths = torch.linspace(2, 0.3, k)[:, None]
+        questions.append((torch.randn(n, 6, generator=draws), lengths * torch.randn(k, 6, generator=draws)))
+    return questions
+
+
+def _explain_nearest(given: Any, x: Tensor, centres: Tensor) -> str:
+    expected = nearest(x, centres)
+    if isinstance(given, Tensor) and given.shape == (len(centres),):
+        return "You found the nearest row of every centre; asked for is the nearest centre of every row."
+    if not fits(given, expected):
         return difference(given, expected)
-    if given.is_floating_point():
+    if given.is_floating_point() or given.is_complex():
         return "Your answer holds distances; asked for are the centres' numbers, as `argmin` gives them."
     if torch.equal(given, torch.cdist(x, centres).argmax(1)):
         return "You found the farthest centre."
@@ -33,23 +40,80 @@ def _nearest(function: Callable[[Tensor, Tensor], Tensor]) -> str:
     return f"{wrong} of {len(x)} rows have another centre that is nearer." if wrong else ""
 
 
-def _balanced(function: Callable[[Tensor], Tensor]) -> str:
-    labels = torch.tensor([0] * 12 + [1] * 3 + [4] * 5)  # groups 2 and 3 are empty
-    expected, given = balanced(labels), function(labels.clone())
-    if not isinstance(given, Tensor) or given.shape != expected.shape:
-        return difference(given, expected)
-    if not difference(given, expected):
-        return ""
+def _groups(seed: int) -> list[tuple]:
+    """Labels of three groups of very different sizes, in no order; some numbers between theirs are of empty groups."""
+    draws = draws_of(seed)
+    questions = []
+    for names in ((0, 1, 4), (0, 2, 3)):
+        sizes = whole(14, 18, draws), whole(2, 3, draws), whole(6, 8, draws)
+        labels = torch.cat([torch.full((size,), name) for name, size in zip(names, sizes)])
+        questions.append((labels[torch.randperm(len(labels), generator=draws)],))
+    return questions
+
+
+def _explain_balanced(given: Any, labels: Tensor) -> str:
+    expected, counts = balanced(labels), torch.bincount(labels)
+    wrong = difference(given, expected)
+    if not wrong or not fits(given, expected):
+        return wrong
     total = float(given.sum())
-    if torch.allclose(given.double(), torch.full_like(expected, 1 / len(labels)), atol=1e-6):
+    if not difference(given, torch.full_like(expected, 1 / len(labels))):
         return "Every crop is as likely as every other: the largest group is then drawn most."
-    if not difference(given, expected * 3 / 5):
+    if not difference(given, expected * 3 / len(counts)):
         return "Your chances count the empty groups as well; they get a share that nobody draws."
-    if not difference(given / total, expected):
+    if total and not difference(given / total, expected):
         return f"The proportions are right, but your chances add up to {total:.3g} instead of 1."
-    if torch.equal(given.argsort(stable=True), torch.bincount(labels)[labels].argsort(stable=True)):
+    if torch.equal(given.argsort(stable=True), counts[labels].argsort(stable=True)):
         return "The crops of large groups come out more likely, and they should be less likely."
-    return difference(given, expected)
+    return wrong
 
 
-EXERCISES = {"03.nearest": Exercise(nearest, _nearest), "03.balanced": Exercise(balanced, _balanced)}
+def _by_size(labels: Tensor) -> Tensor:
+    counts = torch.bincount(labels)[labels]
+    return counts / counts.sum()
+
+
+EXERCISES = {
+    "03.nearest": Exercise(
+        nearest,
+        _rows_and_centres,
+        each(_explain_nearest),
+        (
+            Mistake(lambda x, c: torch.cdist(x, c).argmin(0), "nearest row of every centre"),
+            Mistake(lambda x, c: torch.cdist(x, c).min(1).values, "holds distances"),
+            Mistake(lambda x, c: torch.cdist(x, c).argmax(1), "farthest"),
+            Mistake(lambda x, c: (x @ c.T).argmax(1), "Its square is missing"),
+            Mistake(lambda x, c: torch.cdist(x, c)[:, :-1].argmin(1), "rows have another centre"),
+        ),
+        "medium",
+        8,
+        (
+            "Think of a table with a row for each row of x and a column for each centre. What stands in it, and what "
+            "do you ask of each row?",
+            "The squared distance is |x|^2 - 2 x.c + |c|^2. One of the three is the same for all centres: leave it "
+            "out.",
+            "`x @ centres.T` has all products. Take twice them from `centres.square().sum(1)`, and ask each row for "
+            "its `argmin`.",
+        ),
+    ),
+    "03.balanced": Exercise(
+        balanced,
+        _groups,
+        each(_explain_balanced),
+        (
+            Mistake(lambda y: torch.full((len(y),), 1 / len(y)), "the largest group is then drawn most"),
+            Mistake(lambda y: 1 / torch.bincount(y)[y], "your chances add up to 3"),
+            Mistake(lambda y: 1 / (len(torch.bincount(y)) * torch.bincount(y)[y]), "count the empty groups"),
+            Mistake(_by_size, "should be less likely"),
+            Mistake(lambda y: 1 / torch.bincount(y), "has the shape"),
+        ),
+        "medium",
+        8,
+        (
+            "All groups together have the chance 1. What does each group get, and how is that shared among its crops?",
+            "`torch.bincount(labels)` has the size of each group; `counts[labels]` the size of each crop's group.",
+            "A crop's chance is 1 / (groups that are not empty x size of its group). Count the first with `(counts > "
+            "0)`.",
+        ),
+    ),
+}

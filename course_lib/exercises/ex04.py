@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from course_lib.exercises import Exercise
-from course_lib.exercises.compare import difference
+from course_lib.exercises.compare import difference, each, explain_numbers, numbers
+from course_lib.exercises.drawing import between, draws_of, whole
+from course_lib.exercises.exercise import Exercise, Mistake
 from course_lib.pretext.bigan import found_again, game
 
 
-def _game(function: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> str:
-    real, made = torch.tensor([2.0, -1.0, 0.5]), torch.tensor([-3.0, 1.0, 0.25])
-    expected, given = torch.stack(game(real, made)), function(real.clone(), made.clone())
+def _logits(seed: int) -> list[tuple]:
+    """Real pairs that D mostly believes and made ones that it mostly does not, so that the two losses differ."""
+    draws = draws_of(seed)
+    return [(between(-0.5, 3, n, draws), between(-3, 0.5, n, draws)) for n in (6, 11)]
+
+
+def _explain_game(given: Any, real: Tensor, made: Tensor) -> str:
+    expected = torch.stack(game(real, made))
     if not isinstance(given, tuple | list) or len(given) != 2:
         return "Two losses are expected: the discriminator's, and that of encoder and generator."
     if not all(isinstance(loss, Tensor) and loss.dim() == 0 for loss in given):
         return "Each of the two losses should be one number, a tensor without dimensions: the mean over the pairs."
-    given = torch.stack([loss.detach().float() for loss in given])
-    if not difference(given, expected):
+    given = torch.stack([loss.float() for loss in given])
+    wrong = difference(given, expected)
+    if not wrong:
         return ""
     if not difference(given.flip(0), expected):
         return "Right losses in the wrong order: the discriminator's comes first."
@@ -30,29 +37,89 @@ def _game(function: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> str:
         return "Half of what is expected: each kind of pair has its own mean, and the two are added."
     if not difference(given[0], expected[0]):
         return "The discriminator's loss is right; the other one wants the labels the other way round."
-    return difference(given, expected)
+    return wrong
 
 
-def _found(function: Callable[[Tensor, Tensor], Tensor]) -> str:
-    draws = torch.Generator().manual_seed(0)
-    images = torch.rand(40, 3, 8, 8, generator=draws) * 2 - 1
-    again = images + 1.2 * torch.randn(images.shape, generator=draws)
-    given = function(images.clone(), again.clone())
-    expected = found_again(images, again)
-    value = float(given) if isinstance(given, Tensor | float | int) and torch.as_tensor(given).numel() == 1 else None
-    if value is None:
-        return "One number is expected: a share between 0 and 1."
-    if abs(value - float(expected)) < 1e-4:
-        return ""
-    if abs(value - float(found_again(again, images))) < 1e-4:
-        return "You looked for each made picture among the crops; asked for is each crop among the made pictures."
-    if abs(value - 40 * float(expected)) < 1e-3:
-        return "That is how many were found; asked for is the share of all."
-    if abs(value - 1 + float(expected)) < 1e-4:
-        return "That is the share that was not found."
-    return (
-        f"Another share is expected for {len(images)} pictures: the largest difference is {abs(value - expected):.3g}."
-    )
+_PICTURES = 20
 
 
-EXERCISES = {"04.game": Exercise(game, _game), "04.found": Exercise(found_again, _found)}
+def _pictures_again(seed: int) -> list[tuple]:
+    """Pictures, and others of which most resemble their own.
+
+    Some are a mixture that resembles another one more, though their own finds them; some are a copy of another one.
+    """
+    draws = draws_of(seed)
+    return [_pictures_with(whole(3, 5, draws), whole(2, 4, draws), draws) for _ in range(2)]
+
+
+def _pictures_with(mixed: int, lost: int, draws: torch.Generator) -> tuple[Tensor, Tensor]:
+    images = torch.rand(_PICTURES, 3, 8, 8, generator=draws) * 2 - 1
+    again = images.clone()
+    again[:mixed] = 0.4 * images[:mixed] + 0.6 * images[10 : 10 + mixed]
+    again[5 : 5 + lost] = images[15 : 15 + lost]
+    again += 0.05 * torch.randn(again.shape, generator=draws)
+    order = torch.randperm(_PICTURES, generator=draws)
+    return images[order], again[order]
+
+
+def _explain_found(questions: list[tuple], answers: list[Any]) -> str:
+    given = numbers(answers)
+    if isinstance(given, str):
+        return given
+    expected = [float(found_again(images, again)) for images, again in questions]
+    mistakes = {
+        "You looked for each made picture among the crops; asked for is each crop among the made pictures.": [
+            float(found_again(again, images)) for images, again in questions
+        ],
+        "That is how many were found; asked for is the share of all.": [_PICTURES * share for share in expected],
+        "That is the share that was not found.": [1 - share for share in expected],
+    }
+    return explain_numbers(given, expected, mistakes)
+
+
+EXERCISES = {
+    "04.game": Exercise(
+        game,
+        _logits,
+        each(_explain_game),
+        (
+            Mistake(lambda r, m: game(r, m)[::-1], "wrong order"),
+            Mistake(lambda r, m: (game(r, m)[0], -game(r, m)[0]), "sign turned"),
+            Mistake(lambda r, m: [loss / 2 for loss in game(r, m)], "Half of what is expected"),
+            Mistake(lambda r, m: (game(r, m)[0], game(r, m)[0]), "the other way round"),
+            Mistake(lambda r, m: game(r, m)[0], "Two losses are expected"),
+            Mistake(lambda r, m: (r, m), "should be one number"),
+        ),
+        "medium",
+        10,
+        (
+            "What does D want to answer to real pairs, and what to made ones? And what would E and G like it to "
+            "answer?",
+            "D's labels are 1 for real and 0 for made pairs: `torch.ones_like(real)` and `torch.zeros_like(made)`. For "
+            "E and G they trade places.",
+            "Each loss is the sum of two calls of `F.binary_cross_entropy_with_logits`, one with `real` and one with "
+            "`made`. D's are (real, ones) and (made, zeros); return D's sum first.",
+        ),
+    ),
+    "04.found": Exercise(
+        found_again,
+        _pictures_again,
+        _explain_found,
+        (
+            Mistake(lambda x, y: found_again(y, x), "each made picture among the crops"),
+            Mistake(lambda x, y: found_again(x, y) * len(x), "how many were found"),
+            Mistake(lambda x, y: 1 - found_again(x, y), "not found"),
+            Mistake(lambda x, y: x, "one number is expected"),
+        ),
+        "medium",
+        8,
+        (
+            "Make a row of numbers of each picture, and a table of all distances between the two sets. Who stands in "
+            "its rows, who in its columns?",
+            "`images.flatten(1)` makes the rows, `torch.cdist` the table; `argmin(1)` says which made picture is "
+            "nearest.",
+            "Picture i is found again where that number is i: compare with `torch.arange(len(images))`, and take the "
+            "mean of `.float()`.",
+        ),
+    ),
+}

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
+from scipy.special import stdtrit
 
 from course_lib.evidence import FAILS, HOLDS, UNDECIDED, above, interval, paired
-from course_lib.exercises import Exercise
+from course_lib.exercises.compare import each, numbers
+from course_lib.exercises.drawing import between, draws_of
+from course_lib.exercises.exercise import Exercise, Mistake
+from course_lib.exercises.plain import name_of
 
-ONE, OTHER = pd.Series({0: 52.0, 1: 55.0, 3: 50.0}), pd.Series({3: 50.5, 1: 52.0, 0: 51.0, 2: 60.0})
-POINTS = [1.0, 3.0, 0.5, 2.0]
+
+def _series(seed: int) -> list[tuple]:
+    """Accuracies by seed, of which the second has one seed more, in the opposite order; each is better at times."""
+    draws = draws_of(seed)
+    pairs = []
+    for seeds in ([0, 1, 3], [2, 4, 5, 9]):
+        one = between(50, 56, len(seeds), draws)
+        other = one + between(0.5, 3, len(seeds), draws) * (-1) ** torch.arange(len(seeds))
+        pairs.append((pd.Series(one.tolist(), seeds), pd.Series([*other.flip(0).tolist(), 60.0], [*seeds[::-1], 7])))
+    return pairs
 
 
-def _paired(function: Callable[..., pd.Series]) -> str:
-    expected, given = paired(ONE, OTHER), function(ONE.copy(), OTHER.copy())
+def _explain_paired(given: Any, one: pd.Series, other: pd.Series) -> str:
+    expected = paired(one, other)
     if not isinstance(given, pd.Series):
-        return f"A value for each seed is expected, as a Series; your function returned {type(given).__name__}."
+        return f"A value for each seed is expected, as a Series; your function returned {name_of(given)}."
     if given.isna().any():
         return "A seed that only one of the two has gives no difference, and yours are not a number there."
-    if set(given.index) != set(expected.index):
+    if sorted(given.index) != sorted(expected.index):
         return "Your answer has other seeds than those that both networks have."
     given = given.reindex(expected.index)
     if np.allclose(given, expected):
@@ -32,44 +45,133 @@ def _paired(function: Callable[..., pd.Series]) -> str:
     return "The differences are not those of one seed with itself; are the two lists in another order?"
 
 
-def _interval(function: Callable[..., tuple[float, float]]) -> str:
-    (low, high), given = interval(POINTS), function(list(POINTS))
+def _by_place(one: pd.Series, other: pd.Series) -> np.ndarray:
+    return one.to_numpy() - other.to_numpy()[: len(one)]
+
+
+def _points(seed: int) -> list[tuple]:
+    draws = draws_of(seed)
+    return [([round(point, 3) for point in between(0, 2, n, draws).square().tolist()],) for n in (5, 8)]
+
+
+def _explain_interval(given: Any, points: list[float]) -> str:
     if not isinstance(given, tuple | list) or len(given) != 2:
         return "Two numbers are expected: return low, high."
-    middle, reach, spread = (given[0] + given[1]) / 2, (given[1] - given[0]) / 2, pd.Series(POINTS).std()
-    if np.allclose(given, (low, high), atol=1e-6):
+    ends = numbers(given)
+    if isinstance(ends, str):
+        return ends
+    (low, high), n, spread = interval(points), len(points), pd.Series(points).std()
+    if np.allclose(ends, (low, high), atol=1e-6):
         return ""
-    if np.allclose(given, (high, low), atol=1e-6):
+    if np.allclose(ends, (high, low), atol=1e-6):
         return "The two ends are swapped: low comes first."
-    if not np.isclose(middle, np.mean(POINTS)):
+    if not np.isclose(sum(ends) / 2, np.mean(points)):
         return "Your interval does not lie about the mean."
-    if np.isclose(reach, (high - low) / 2 * len(POINTS) ** 0.5):
+    reach, right = (ends[1] - ends[0]) / 2, (high - low) / 2
+    if np.isclose(reach, right * n**0.5):
         return "That is where one more seed may fall; the mean of several is known better, by the root of their number."
-    if np.isclose(reach, 1.96 * spread / len(POINTS) ** 0.5, rtol=1e-2):
+    if np.isclose(reach, 1.96 * spread / n**0.5, rtol=1e-2):
         return "With 1.96 you act as if the spread were known; it is only guessed, and Student's t allows for that."
-    if np.isclose(reach, (high - low) / 2 * ((len(POINTS) - 1) / len(POINTS)) ** 0.5):
+    if np.isclose(reach, right * ((n - 1) / n) ** 0.5):
         return "Your spread divides by n; a spread about a mean from the same numbers divides by n - 1."
     return "Right in the middle, but not in its reach."
 
 
-def _above(function: Callable[..., str]) -> str:
-    cases = [(0.5, 2.0), (-2.0, -0.5), (-1.0, 1.0)]
-    given = [function(low, high, 0.0) for low, high in cases]
-    if any(answer not in (HOLDS, FAILS, UNDECIDED) for answer in given):
+def _about(points: list[float], reach: float) -> tuple[float, float]:
+    """An interval about the mean, by so many standard deviations."""
+    middle, spread = pd.Series(points).mean(), pd.Series(points).std()
+    return float(middle - reach * spread), float(middle + reach * spread)
+
+
+def _t(points: list[float]) -> float:
+    return float(stdtrit(len(points) - 1, 0.975))
+
+
+def _intervals(seed: int) -> list[tuple]:
+    """Above the bound, below it, about it; and about another bound than 0, which lies above 0 itself."""
+    a, b, c, d = (round(size, 2) for size in between(0.2, 2, 4, draws_of(seed)).tolist())
+    return [(a, a + b, 0.0), (-c - d, -c, 0.0), (-a, b, 0.0), (b, b + c + d, b + c)]
+
+
+def _explain_above(questions: list[tuple], answers: list[Any]) -> str:
+    if any(answer not in (HOLDS, FAILS, UNDECIDED) for answer in answers):
         return f"Each answer is one of the three words {HOLDS!r}, {FAILS!r} and {UNDECIDED!r}."
-    if given == [above(low, high, 0.0) for low, high in cases]:
-        return "" if function(1.0, 3.0, 2.0) == UNDECIDED else "Right for a bound of 0; another bound is not looked at."
-    if UNDECIDED not in given:
+    expected = [above(*question) for question in questions]
+    if answers == expected:
+        return ""
+    if answers[:3] == expected[:3]:
+        return "Right for a bound of 0; another bound is not looked at."
+    if UNDECIDED not in answers:
         return "An interval with the bound inside it decides nothing, and you decide by its middle."
-    if given[:2] == [FAILS, HOLDS]:
+    if answers[:2] == [FAILS, HOLDS]:
         return "The other way round: the claim is that the difference is above the bound."
-    if given[1] == UNDECIDED:
+    if answers[1] == UNDECIDED:
         return "An interval that lies wholly below the bound says more than that it is not above."
     return "An interval that lies wholly above the bound is enough for the claim."
 
 
 EXERCISES = {
-    "08.paired": Exercise(paired, _paired),
-    "08.interval": Exercise(interval, _interval),
-    "08.above": Exercise(above, _above),
+    "08.paired": Exercise(
+        paired,
+        _series,
+        each(_explain_paired),
+        (
+            Mistake(lambda a, b: b - a, "are not a number there"),
+            Mistake(lambda a, b: (b - a).dropna(), "the other way round"),
+            Mistake(lambda a, b: (a - b).abs().dropna(), "lose which of the two was better"),
+            Mistake(lambda a, b: pd.Series(_by_place(a, b), a.index), "in another order"),
+            Mistake(lambda a, b: pd.Series(_by_place(a, b)), "other seeds"),
+            Mistake(lambda a, b: a.mean() - b.mean(), "A value for each seed is expected"),
+        ),
+        "easy",
+        5,
+        (
+            "What does pandas do when it subtracts two series whose indices differ in order, or in length?",
+            "It lines up the values by index. A seed that only one of them has becomes NaN: what should become of it?",
+            "Subtract the second from the first, and then `.dropna()`.",
+        ),
+    ),
+    "08.interval": Exercise(
+        interval,
+        _points,
+        each(_explain_interval),
+        (
+            Mistake(lambda x: interval(x)[::-1], "ends are swapped"),
+            Mistake(lambda x: _about(x, 1.96 / len(x) ** 0.5), "as if the spread were known"),
+            Mistake(lambda x: _about(x, _t(x)), "where one more seed may fall"),
+            Mistake(lambda x: _about(x, _t(x) * (len(x) - 1) ** 0.5 / len(x)), "divides by n - 1"),
+            Mistake(lambda x: (min(x), max(x)), "does not lie about the mean"),
+            Mistake(lambda x: _about(x, 1), "not in its reach"),
+            Mistake(lambda x: sum(x) / len(x), "Two numbers are expected"),
+        ),
+        "medium",
+        10,
+        (
+            "Three numbers make it: the mean, the standard deviation, and how far Student's t reaches for this many "
+            "points.",
+            "`pd.Series(points).std()` divides by n - 1, as it should; `stdtrit(len(points) - 1, 0.975)` is t.",
+            "The reach is t * s / n ** 0.5; low is the mean less the reach, high the mean plus the reach.",
+        ),
+    ),
+    "08.above": Exercise(
+        above,
+        _intervals,
+        _explain_above,
+        (
+            Mistake(lambda low, high, b: HOLDS if low + high > 2 * b else FAILS, "decide by its middle"),
+            Mistake(lambda low, high, b: above(-high, -low, -b), "The other way round"),
+            Mistake(lambda low, high, b: HOLDS if low > b else UNDECIDED, "says more than that"),
+            Mistake(lambda low, high, b: FAILS if high < b else UNDECIDED, "is enough for the claim"),
+            Mistake(lambda low, high, b: above(low, high, 0), "another bound is not looked at"),
+            Mistake(lambda low, high, b: low > b, "one of the three words"),
+        ),
+        "easy",
+        5,
+        (
+            "Draw a line with the bound on it. In which three ways can an interval lie?",
+            "Wholly above is a question about its lower end; wholly below, about its upper end.",
+            'If `low` is above the bound it "holds"; if `high` is not above it, it "fails"; what is left decides '
+            "nothing.",
+        ),
+    ),
 }
