@@ -1,8 +1,10 @@
-"""Correlation filters: one example in the frequency domain, from matched filter to widest margin. Taught in notebook 12.
+"""Correlation filters: one example in the frequency domain, from matched filter to widest margin.
 
 Rodriguez, Boddeti, Kumar and Mahalanobis 2013, "Maximum margin correlation filter: a new approach for localization and
-classification". A filter slides over a picture; its answer shall be high where the object is and low beside it, even a
-pixel beside it. The second wish is a quadratic form that is diagonal in the frequency domain:
+classification". Taught in notebook 12.
+
+A filter slides over a picture; its answer shall be high where the object is and low beside it, even a pixel beside it.
+The second wish is a quadratic form that is diagonal in the frequency domain:
 
     minimise h* S h / 2 + C sum_i slack_i,   S = alpha + beta D,   D = the mean power of the examples, by frequency
 
@@ -60,7 +62,8 @@ def correlation_filter(
 
 
 def _weights_of_examples(spectra: Tensor, s: Tensor, cost: float) -> Tensor:
-    """The signed dual coefficients (n,) of the support vector machine on whitened spectra, the first of them positive."""
+    """The signed dual coefficients (n,) of the support vector machine on whitened spectra, of which the first is the
+    positive one."""
     white = torch.view_as_real(spectra / s.sqrt()).flatten(1)
     labels = torch.full((len(white),), -1)
     labels[0] = 1
@@ -68,7 +71,7 @@ def _weights_of_examples(spectra: Tensor, s: Tensor, cost: float) -> Tensor:
 
 
 def correlate(image: Tensor, template: Tensor) -> Tensor:
-    """The correlation plane of a picture (H, W) with a filter (h, w) that is no larger: (H, W), by the Fourier transform.
+    """The correlation plane (H, W) of a picture (H, W) with a filter (h, w), no larger, by the Fourier transform.
 
     Entry (y, x) is the sum of the filter times the picture's window whose top left pixel is (y, x), as if the picture
     went on from its far edge at the near one. Taught in notebook 12.

@@ -1,8 +1,8 @@
-"""A detector from one example: exemplar SVM with hard negatives, and exemplar LDA in closed form. Taught in notebook 12.
+"""A detector from one example: exemplar SVM with hard negatives, and exemplar LDA in closed form.
 
 Malisiewicz, Gupta and Efros 2011, "Ensemble of exemplar-SVMs for object detection and beyond"; Hariharan, Malik and
 Ramanan 2012, "Discriminative decorrelation for clustering and classification". Each has one positive and very many
-negatives; the SVM looks for the few that are hard, LDA needs only their mean and covariance.
+negatives; the SVM looks for the few that are hard, LDA needs only their mean and covariance. Taught in notebook 12.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Hunts: places of photographs that must be found again in other views, among everything else. Taught in notebook 12."""
+"""Hunts: places of photographs that must be found again in other views, among everything else. Taught in notebook
+12."""
 
 from __future__ import annotations
 

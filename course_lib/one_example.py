@@ -6,7 +6,7 @@ find its place again in other views of it? Every learner sees the same example a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F

@@ -13,7 +13,7 @@ from course_lib.images import LUMA
 
 
 class Track(NamedTuple):
-    """The centre of the patch in every frame, as it was found, (n, 2) x and y in pixels, and the sharpness of the peaks,
+    """Where the centre of the patch was found in every frame, (n, 2) x and y in pixels, and how sharp each peak was,
     (n,)."""
 
     places: Tensor
@@ -30,14 +30,14 @@ def to_grey(images: Tensor) -> Tensor:
 
 
 def window_at(frame: Tensor, centre: Tensor, side: int) -> Tensor:
-    """The window of `side` pixels about a point (2,), x and y, of a grey frame (H, W), moved inwards where it would stick
-    out."""
+    """The window of `side` pixels about a point (2,), x and y, of a grey frame (H, W); moved inwards where it would
+    stick out."""
     x, y = (min(max(round(c - side / 2), 0), size - side) for c, size in zip(centre.tolist(), frame.shape[::-1]))
     return frame[y : y + side, x : x + side]
 
 
 def windows_beside(frame: Tensor, centre: Tensor, side: int, count: int, seed: int = 0) -> Tensor:
-    """`count` windows of a grey frame (H, W), at random places at least half a side from the point: (count, side, side).
+    """`count` windows of a grey frame (H, W), at least half a side from the point: (count, side, side).
 
     They are the negatives: what the object is not, from the same frame.
     """
@@ -51,8 +51,10 @@ def windows_beside(frame: Tensor, centre: Tensor, side: int, count: int, seed: i
 
 
 def track(frames: Tensor, template: Tensor) -> Track:
-    """Where a filter (h, w) has its peak in each of the grey frames (n, H, W); each frame is searched as a whole, so that
-    whoever is lost can be found again."""
+    """Where a filter (h, w) has its peak in each of the grey frames (n, H, W).
+
+    Each frame is searched as a whole, so that what is lost can be found again.
+    """
     height, width = template.shape
     peaks = [find_peak(inside(correlate(frame, template), height, width)) for frame in frames]
     places = torch.tensor([[peak.x + width / 2, peak.y + height / 2] for peak in peaks])
