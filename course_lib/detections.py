@@ -3,6 +3,7 @@ notebook 12."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -102,11 +103,19 @@ def calibrate(scores: Tensor, right: Tensor) -> Calibration:
     return Calibration(float(slope), float(-constant / slope))
 
 
-def judged(found: Detections, true: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Scores of the detections that are clearly right or clearly wrong, and which they are, by the true box (4,); None
-    where the photograph has none."""
-    if true is None:
-        return found.scores, torch.zeros(len(found), dtype=torch.bool)
-    shared = overlap(found.boxes, true[None])[:, 0]
-    clear = (shared >= SAME) | (shared <= OTHER)
-    return found.scores[clear], (shared >= SAME)[clear]
+def judged(
+    template: Template, photographs: Sequence[HogPyramid], true: Sequence[Tensor | None]
+) -> tuple[Tensor, Tensor]:
+    """Scores (n,) of all detections that are clearly right or clearly wrong, and whether each is right, (n,) bool.
+
+    true: the box (4,) of the object in each photograph; None where it has none. What overlaps it by more than OTHER and
+    less than SAME is left out.
+    """
+    scores, right = [], []
+    for photograph, box in zip(photographs, true):
+        found = suppress(detect(template, photograph))
+        shared = torch.zeros(len(found)) if box is None else overlap(found.boxes, box[None])[:, 0]
+        clear = (shared >= SAME) | (shared <= OTHER)
+        scores.append(found.scores[clear])
+        right.append(shared[clear] >= SAME)
+    return torch.cat(scores), torch.cat(right)

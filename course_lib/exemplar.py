@@ -25,8 +25,9 @@ WEIGHT = 50.0
 RIDGE = 0.3
 """Of exemplar LDA. From 0.1 to 1 hardly anything changes."""
 
-A_MAP = 10
-"""Hard negatives that a round takes from one map at most: one photograph must not fill the memory with its windows."""
+A_MAP = 2
+"""Hard negatives that a round takes from one map at most, so that no photograph crowds out the others; the authors take
+10 of a photograph, and have thousands of photographs."""
 
 _KEPT = 3  # times as many negatives as there are support vectors stay for the next round
 _MOST = 2000  # negatives that are kept at most
@@ -73,10 +74,20 @@ def objective(
     return weights.square().sum() / 2 + positive_cost * found + negative_cost * passed
 
 
-def windows(features: Tensor, rows: int, columns: int) -> Tensor:
-    """Every window of a map (c, R, C), row by row: (windows, c * rows * columns)."""
-    cut = features.unfold(1, rows, 1).unfold(2, columns, 1)
-    return cut.permute(1, 2, 0, 3, 4).flatten(0, 1).flatten(1)
+def windows_at(features: Tensor, places: Tensor, rows: int, columns: int) -> Tensor:
+    """Windows of a map (c, R, C), by their numbers (k,) when counted row by row: (k, c * rows * columns)."""
+    across = features.shape[2] - columns + 1
+    cut = [features[:, i // across :, i % across :][:, :rows, :columns].flatten() for i in places.tolist()]
+    return torch.stack(cut) if cut else torch.empty(0, len(features) * rows * columns)
+
+
+def some_windows(maps: Sequence[Tensor], rows: int, columns: int, count: int, seed: int = 0) -> Tensor:
+    """About `count` windows of maps (c, R, C), at random places, of each map in proportion to its size: (n, f)."""
+    draws = torch.Generator().manual_seed(seed)
+    rooms = [max(0, m.shape[1] - rows + 1) * max(0, m.shape[2] - columns + 1) for m in maps]
+    shares = [min(room, -(-count * room // max(1, sum(rooms)))) for room in rooms]
+    places = [torch.randperm(room, generator=draws)[:share] for room, share in zip(rooms, shares)]
+    return torch.cat([windows_at(m, chosen, rows, columns) for m, chosen in zip(maps, places)])
 
 
 def hardest(template: Template, features: Tensor, most: int = A_MAP) -> tuple[Tensor, int]:
@@ -85,8 +96,9 @@ def hardest(template: Template, features: Tensor, most: int = A_MAP) -> tuple[Te
     Returns at most `most` of them, the hardest first, (n, f), and how many there are.
     """
     scores = template.scores(features).flatten()
-    chosen = scores.argsort(descending=True)[: min(most, int((scores >= -1).sum()))]
-    return windows(features, *template.weights.shape[1:])[chosen], int((scores >= -1).sum())
+    hard = int((scores >= -1).sum())
+    chosen = scores.argsort(descending=True)[: min(most, hard)]
+    return windows_at(features, chosen, *template.weights.shape[1:]), hard
 
 
 def fit_svm(positive: Tensor, negatives: Tensor, cost: float = COST, weight: float = WEIGHT) -> tuple[Tensor, float]:
@@ -104,19 +116,22 @@ def mine(
     """An exemplar SVM, round by round: collect what the last template takes for the object, and fit anew.
 
     exemplar: (c, rows, columns). maps: of pictures without the object, (c, R, C) each. Begins with the exemplar less
-    its own mean as weights. Of the negatives the ones nearest to the margin stay for the next round. Ends early
-    where no new window scores above -1. Raises ValueError where no map has room for a window, or rounds is below 1.
+    its own mean as weights. Of the negatives the ones nearest to the margin stay for the next round. Ends early where a
+    round finds no window that it does not have yet. Raises ValueError where no map has room for a window, or rounds is
+    below 1.
     """
     if rounds < 1:
         raise ValueError(f"rounds must be at least 1, got {rounds}")
     template, kept = Template(exemplar - exemplar.mean()), torch.empty(0, exemplar.numel())
     done: list[Round] = []
-    for _ in range(rounds):
+    while len(done) < rounds:
         found = [hardest(template, features) for features in maps]
         new, hard = torch.cat([some for some, _ in found]), sum(count for _, count in found)
         if not len(new) + len(kept):
             raise ValueError(f"no negative is as large as the exemplar's {tuple(exemplar.shape[1:])} blocks")
-        kept = torch.cat([kept, new]).unique(dim=0)
+        before, kept = len(kept), torch.cat([kept, new]).unique(dim=0)
+        if done and len(kept) == before:
+            break
         w, bias = fit_svm(exemplar.flatten(), kept, cost, weight)
         template = Template(w.view_as(exemplar), bias)
         value = objective(w, bias, exemplar.flatten(), kept, cost * weight, cost)

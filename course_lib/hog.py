@@ -7,6 +7,7 @@ scikit-image.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -67,6 +68,24 @@ class HogPyramid:
             maps.append(hog_map(resized(image, rows, columns)))
             cells.append((CELL * width / columns, CELL * height / rows))
         return cls((height, width), tuple(maps), tuple(cells))
+
+    def nearest_window(self, left: float, top: float, side: float, cells: int = 8) -> tuple[Tensor, Tensor]:
+        """The window of `cells` x `cells` cells that is nearest to a square of the photograph, in pixels.
+
+        Returns its blocks (36, cells - 1, cells - 1), and the box (4,) that it covers: left, top, right, bottom.
+        Raises ValueError where no level has room for it.
+        """
+        fitting = [i for i, m in enumerate(self.maps) if min(m.shape[1:]) >= cells - 1]
+        if not fitting:
+            raise ValueError(f"a photograph of {self.size} pixels has no room for {cells} x {cells} cells at any level")
+        level = min(fitting, key=lambda i: abs(math.log(self.cells[i][0] * cells / side)))
+        features, (wide, high) = self.maps[level], self.cells[level]
+        column, row = (
+            min(max(round(place / size), 0), room - cells + 1)
+            for place, size, room in zip((left, top), (wide, high), features.shape[:0:-1])
+        )
+        box = torch.tensor([column * wide, row * high, (column + cells) * wide, (row + cells) * high])
+        return features[:, row : row + cells - 1, column : column + cells - 1].clone(), box
 
 
 def resized(image: Tensor, height: int, width: int) -> Tensor:

@@ -23,7 +23,6 @@ COST = 1.0
 """C of a negative. Examples have length 1 here; from 0.1 to 10 hardly anything changes."""
 
 _CELLS = 6  # of oriented gradients, a side: 5 x 5 blocks of 36 numbers
-_GREY = 128
 
 
 def all_features(images: Tensor, numbers: int, trunks: dict[str, AlexNet]) -> dict[tuple[str, str], Tensor]:
@@ -91,8 +90,3 @@ def hunt_with(hunt: Hunt, numbers: int, trunks: dict[str, AlexNet]) -> dict[tupl
     lengths = [len(part) for part in parts.values()]
     made = all_features(torch.cat(list(parts.values())), numbers, trunks)
     return {key: dict(zip(parts, x.cpu().split(lengths))) for key, x in made.items()}
-
-
-def flat_examples(hunt: Hunt) -> Tensor:
-    """Grey squares in the place of the examples: whoever finds a place with them was not led by the example."""
-    return torch.full_like(hunt.examples, _GREY)
