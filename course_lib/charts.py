@@ -149,6 +149,26 @@ def accuracy_by_choice(rows: Sequence[dict], choice: str, order: Sequence[str], 
     return Picture(figure, f"{title}. Mean over seeds in percent, {words}")
 
 
+def calibration_picture(sure: Sequence[float], right: Sequence[bool], few: int) -> Picture:
+    """How sure somebody was of each answer, a share of 1, and the share of right ones among those of about that size.
+
+    few: below so many answers, the caption says that they tell little.
+    """
+    figure = Figure(figsize=(4.6, 4.2), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color="black", linestyle="--", linewidth=1)
+    axes.set(xlabel="how sure you were", ylabel="share that was right", xlim=(0.2, 1.03), ylim=(-0.03, 1.03))
+    groups = [[(s, r) for s, r in zip(sure, right) if min(4, int(5 * s)) == fifth] for fifth in range(5)]
+    shares = [(*np.mean(group, 0), len(group)) for group in groups if group]
+    for place, share, count in shares:
+        axes.plot(place, share, "o", color=COLOURS["rotnet"], markersize=6 + 2 * min(count, 10))
+        axes.annotate(str(count), (place, share), textcoords="offset points", xytext=(14, -4))
+    each = "; ".join(f"about {place:.0%} sure, {share:.0%} of {count}" for place, share, count in shares)
+    warning = f" {len(sure)} predictions are few: read no more into this than that." if len(sure) < few else ""
+    words = f"How sure you were, and the share that was right, of {len(sure)} predictions{': ' + each if each else ''}."
+    return Picture(figure, f"{words}{warning} On the dashed line the two agree.")
+
+
 def forest(differences: Sequence[dict], bound: float, title: str) -> Picture:
     """Intervals of differences in points, a row each, with a dashed line at the bound that they are held against.
 

@@ -6,7 +6,7 @@ import base64
 import html
 import io
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch.nn.functional as F
@@ -72,6 +72,10 @@ class Picture(NamedTuple):
     def bundle(self) -> dict[str, str]:
         """What a notebook shows: HTML, because Jupyter's own picture output has no place for alternative text."""
         return {"text/html": self.html(), "text/plain": self.caption}
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """So that a cell may end with a picture."""
+        return self.bundle()
 
 
 def show(picture: Picture) -> None:

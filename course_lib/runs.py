@@ -50,7 +50,7 @@ def run_notebooks(
     """
     results: list[NotebookResult] = []
     notebooks = make_folder(folder / "notebooks")
-    environment = {"COURSE_LIVE": "0", "COURSE_RUNS": str(folder)}
+    environment = {"COURSE_LIVE": "0", "COURSE_RUNS": str(folder), "COURSE_JOURNAL": str(folder / "journal.json")}
     for path, values in parameters.items():
         result = execute(path, notebooks / path.name, values, environment, CELL_SECONDS.get(profile))
         results.append(result)

@@ -12,11 +12,12 @@ from typing import Any
 from course_lib.errors import CourseError
 from course_lib.exercises.asking import ask
 from course_lib.exercises.exercise import find_exercise
+from course_lib.exercises.journal import note_attempt
 from course_lib.exercises.plain import Raised
 
 
 def check(key: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """Say in a line whether the learner's function is right, and return the one to go on with.
+    """Say in a line whether the learner's function is right, note it in the journal, and return the one to go on with.
 
     Raises CourseError for an id that does not exist, and under COURSE_STRICT=1 for a function that is not right.
     """
@@ -25,6 +26,7 @@ def check(key: str, function: Callable[..., Any]) -> Callable[..., Any]:
         print(f"{key}: not attempted yet. Going on with the course's own function.")
         return exercise.answer
     problem = examine(key, function)
+    note_attempt(key, not problem)
     if not problem:
         print(f"{key}: right. Going on with your function.")
         return function

@@ -7,7 +7,7 @@ from typing import Any
 from course_lib.crops import area_share
 from course_lib.exercises.compare import explain_numbers, numbers
 from course_lib.exercises.drawing import between, draws_of
-from course_lib.exercises.exercise import Exercise, Mistake
+from course_lib.exercises.exercise import Exercise, Mistake, Quiz
 
 
 def _shares(seed: int) -> list[tuple]:
@@ -50,5 +50,17 @@ EXERCISES = {
             "Work out both areas first, each a product of two sides; then divide the smaller by the larger.",
             "The crop's area is `width * height`. Write the photograph's in the same way, and divide by it.",
         ),
+    )
+}
+
+QUIZZES = {
+    "00.layers": Quiz(
+        "Which layers does one photograph teach well?",
+        {
+            "All of them.": "Then there would be nothing to discuss: the deep ones fall behind.",
+            "The first ones.": "Yes: colours, edges, simple textures are in every photograph.",
+            "The last ones.": "They hold what objects look like, and one photograph holds few objects.",
+        },
+        "The first ones.",
     )
 }

@@ -10,7 +10,7 @@ from torch import Tensor
 from course_lib.crops import bounding_box, colour_map, crop_size, flip_map
 from course_lib.exercises.compare import difference, each, first_problem, fits
 from course_lib.exercises.drawing import between, draws_of, factors
-from course_lib.exercises.exercise import Exercise, Mistake
+from course_lib.exercises.exercise import Exercise, Mistake, Quiz
 
 
 def _sizes(seed: int) -> list[tuple]:
@@ -184,4 +184,16 @@ EXERCISES = {
             "stays a grey under saturation, so the fourth is (1 - c) b m in each row; `torch.cat` puts them together.",
         ),
     ),
+}
+
+QUIZZES = {
+    "01.black": Quiz(
+        "Why is a crop that sticks out shrunk, and not filled with black?",
+        {
+            "Black pixels cost memory.": "They cost as much as any others.",
+            "Black corners give the angle away.": "Yes: the network would learn to read corners, not pictures.",
+            "The paper forbids it.": "The authors' own script fills with black, and cuts corners off afterwards.",
+        },
+        "Black corners give the angle away.",
+    )
 }

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from course_lib.exercises.compare import difference, each, fits
 from course_lib.exercises.drawing import draws_of, pictures
-from course_lib.exercises.exercise import Exercise, Mistake
+from course_lib.exercises.exercise import Exercise, Mistake, Quiz
 from course_lib.pretext.rotnet import four_turns
 
 
@@ -61,5 +61,17 @@ EXERCISES = {
             "Make a list of the turns k = 0, 1, 2, 3 over the dimensions (2, 3), and put it end to end with "
             "`torch.cat`.",
         ),
+    )
+}
+
+QUIZZES = {
+    "02.noise": Quiz(
+        "On noise the network is right one time in four. What does that rule out?",
+        {
+            "That it overfits.": "It may well; noise does not test that.",
+            "That turning leaves a trace which it reads.": "Yes: such a trace would be in noise as well.",
+            "That it learned edges.": "Edges are no use in noise, learned or not.",
+        },
+        "That turning leaves a trace which it reads.",
     )
 }

@@ -10,7 +10,7 @@ from torch import Tensor
 from course_lib.clustering import nearest
 from course_lib.exercises.compare import difference, each, fits
 from course_lib.exercises.drawing import draws_of, whole
-from course_lib.exercises.exercise import Exercise, Mistake
+from course_lib.exercises.exercise import Exercise, Mistake, Quiz
 from course_lib.pretext.deepcluster import balanced
 
 
@@ -116,4 +116,16 @@ EXERCISES = {
             "0)`.",
         ),
     ),
+}
+
+QUIZZES = {
+    "03.drawn": Quiz(
+        "Why are the crops drawn by group, and not all equally often?",
+        {
+            "It is faster.": "It takes a little longer.",
+            "Otherwise naming the largest group would often be right.": "Yes, whatever the crop.",
+            "Otherwise some crops would never be seen.": "They would be seen as often as the others.",
+        },
+        "Otherwise naming the largest group would often be right.",
+    )
 }

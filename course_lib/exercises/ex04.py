@@ -9,7 +9,7 @@ from torch import Tensor
 
 from course_lib.exercises.compare import difference, each, explain_numbers, numbers
 from course_lib.exercises.drawing import between, draws_of, whole
-from course_lib.exercises.exercise import Exercise, Mistake
+from course_lib.exercises.exercise import Exercise, Mistake, Quiz
 from course_lib.pretext.bigan import found_again, game
 
 
@@ -122,4 +122,16 @@ EXERCISES = {
             "mean of `.float()`.",
         ),
     ),
+}
+
+QUIZZES = {
+    "04.pairs": Quiz(
+        "Why does D see the code as well as the picture?",
+        {
+            "To have more weights.": "It would be caught by the picture alone just as well.",
+            "Because only pairs tie E to G: without codes E would learn nothing.": "Yes.",
+            "Because pictures alone cannot be told apart.": "An ordinary GAN does just that.",
+        },
+        "Because only pairs tie E to G: without codes E would learn nothing.",
+    )
 }

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from course_lib.exercises.compare import difference, each, explain_numbers, fits, numbers
 from course_lib.exercises.drawing import between, draws_of
-from course_lib.exercises.exercise import Exercise, Mistake
+from course_lib.exercises.exercise import Exercise, Mistake, Quiz
 from course_lib.filters import effective_rank, matched_similarity
 from course_lib.networks import fold_batchnorm
 
@@ -199,4 +199,16 @@ EXERCISES = {
             "and take the mean.",
         ),
     ),
+}
+
+QUIZZES = {
+    "05.smooth": Quiz(
+        "PCA of patches gives smooth filters too. What follows?",
+        {
+            "That RotNet learned nothing.": "Notebook 06 measures that; a picture cannot.",
+            "That smooth filters are no proof of a good task.": "Yes: the statistics of photographs suffice.",
+            "That PCA is the better method.": "It says which directions vary most, not which are useful.",
+        },
+        "That smooth filters are no proof of a good task.",
+    )
 }

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from course_lib.exercises.compare import difference, each
 from course_lib.exercises.drawing import draws_of
-from course_lib.exercises.exercise import Exercise, Mistake
+from course_lib.exercises.exercise import Exercise, Mistake, Quiz
 from course_lib.probes import standardise
 
 
@@ -65,5 +65,17 @@ EXERCISES = {
             "Subtract the mean and divide by the spread plus a millionth or so, in `train` and in `test` alike; return "
             "both.",
         ),
+    )
+}
+
+QUIZZES = {
+    "06.best": Quiz(
+        "What is wrong with reporting the best of many settings on the test set?",
+        {
+            "Nothing, if all methods do it.": "The one with more settings then wins.",
+            "The test set has become part of the training.": "Yes, and the number is too good.",
+            "It takes too long.": "True, and beside the point.",
+        },
+        "The test set has become part of the training.",
     )
 }

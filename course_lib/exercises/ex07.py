@@ -11,7 +11,7 @@ from torch import Tensor
 from course_lib.exercises.asking import ask
 from course_lib.exercises.compare import difference, each, explain_numbers, fits, numbers, same
 from course_lib.exercises.drawing import between, draws_of, whole
-from course_lib.exercises.exercise import Exercise, Mistake
+from course_lib.exercises.exercise import Exercise, Mistake, Quiz
 from course_lib.exercises.plain import name_of
 from course_lib.frozen import freeze
 from course_lib.networks import LAYERS, AlexNet
@@ -218,4 +218,16 @@ EXERCISES = {
             "Add 1, 0 or one half for each pair, and divide by the number of pairs; `itertools.combinations` has them.",
         ),
     ),
+}
+
+QUIZZES = {
+    "07.evaluation": Quiz(
+        "Why must a frozen layer be in evaluation mode?",
+        {
+            "Because it would otherwise take gradients.": "They are switched off one by one, in either mode.",
+            "Because BatchNorm would go on learning mean and spread.": "Yes, and answer each picture by its batch.",
+            "Because evaluation is faster.": "A little, and beside the point.",
+        },
+        "Because BatchNorm would go on learning mean and spread.",
+    )
 }

@@ -12,7 +12,7 @@ from scipy.special import stdtrit
 from course_lib.evidence import FAILS, HOLDS, UNDECIDED, above, interval, paired
 from course_lib.exercises.compare import each, numbers
 from course_lib.exercises.drawing import between, draws_of
-from course_lib.exercises.exercise import Exercise, Mistake
+from course_lib.exercises.exercise import Exercise, Mistake, Quiz
 from course_lib.exercises.plain import name_of
 
 
@@ -174,4 +174,16 @@ EXERCISES = {
             "nothing.",
         ),
     ),
+}
+
+QUIZZES = {
+    "08.undecided": Quiz(
+        'A claim is "undecided". What follows?',
+        {
+            "That it is false.": "Nothing was shown either way.",
+            "That the effect is small.": "It may be large, and the seeds few.",
+            "That these runs cannot tell; more seeds or a longer training might.": "Yes.",
+        },
+        "That these runs cannot tell; more seeds or a longer training might.",
+    )
 }

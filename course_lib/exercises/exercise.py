@@ -1,4 +1,4 @@
-"""What an exercise is, and where each is found: one file a notebook, `ex02.py` for notebook 02."""
+"""What an exercise is, and a quiz, and where each is found: one file a notebook, `ex02.py` for notebook 02."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Exercise:
     """A function for the learner to write: plain data in, plain data out (`plain.py`).
 
     answer: the library's function; there is no second copy. questions: from a seed, tuples of arguments, at least two;
-    the same for the same seed. explain: from questions and what was answered to them, what is wrong in a sentence, in
-    kind and without the right answer; "" where it is right. It never calls the learner's function.
+    the same for the same seed. explain: from questions, however many, and what was answered to them, what is wrong in a
+    sentence, in kind and without the right answer; "" where it is right. It never calls the learner's function.
 
     mistakes: typical wrong answers, which `explain` tells apart at any seed. difficulty: easy, medium or hard. hints:
     in stages, the last nearly the answer. setting: a name in `settings.SETTINGS`, for what is not plain data.
@@ -43,6 +43,15 @@ class Exercise:
     setting: str = ""
 
 
+@dataclass(frozen=True)
+class Quiz:
+    """A question, its choices each with what is said to whoever takes it, and which of them is right."""
+
+    question: str
+    reasons: dict[str, str]
+    right: str
+
+
 def find_exercises() -> dict[str, Exercise]:
     """All exercises by their ids, such as `02.turns`."""
     return {key: one for name in _files() for key, one in _file(name).EXERCISES.items()}
@@ -53,10 +62,24 @@ def find_exercise(key: str) -> Exercise:
 
     Raises CourseError for an id that does not exist, and lists those that do.
     """
+    return _find("exercise", key, "EXERCISES")
+
+
+def find_quizzes() -> dict[str, Quiz]:
+    """All quizzes by their ids, such as `02.noise`."""
+    return {key: one for name in _files() for key, one in _file(name).QUIZZES.items()}
+
+
+def find_quiz(key: str) -> Quiz:
+    """The quiz of this id. Raises CourseError for an id that does not exist, and lists those that do."""
+    return _find("quiz", key, "QUIZZES")
+
+
+def _find(what: str, key: str, table: str) -> Any:
     name = f"ex{key.partition('.')[0]}"
-    known = _file(name).EXERCISES if name in _files() else {}
+    known = getattr(_file(name), table) if name in _files() else {}
     if key not in known:
-        raise unknown("exercise", key, list(find_exercises()))
+        raise unknown(what, key, [other for file in _files() for other in getattr(_file(file), table)])
     return known[key]
 
 
