@@ -50,6 +50,14 @@ class Template:
             return torch.empty(0, 0)
         return F.conv2d(features[None], self.weights[None])[0, 0] + self.bias
 
+    def between(self, positive: Tensor, mean: Tensor) -> Template:
+        """The same direction, at the scale at which an example scores 1 and a mean window -1, both (c, rows, columns).
+
+        Templates that were made in different ways can be compared so.
+        """
+        weights = self.weights * (2 / (self.weights * (positive - mean)).sum())
+        return Template(weights, -float((weights * (positive + mean)).sum()) / 2)
+
 
 @dataclass(frozen=True)
 class Round:
@@ -101,13 +109,21 @@ def hardest(template: Template, features: Tensor, most: int = A_MAP) -> tuple[Te
     return windows_at(features, chosen, *template.weights.shape[1:]), hard
 
 
-def fit_svm(positive: Tensor, negatives: Tensor, cost: float = COST, weight: float = WEIGHT) -> tuple[Tensor, float]:
-    """The linear SVM of one positive (f,) and negatives (n, f): weights (f,) and bias. cost: as in `widest_margin`."""
-    examples = torch.cat([positive[None], negatives])
-    labels = torch.full((len(examples),), -1)
+def fit_svm(
+    positive: Tensor, negatives: Tensor, cost: float = COST, weight: float = WEIGHT, among: Tensor | None = None
+) -> tuple[Tensor, float]:
+    """The linear SVM of one positive (f,) and negatives (n, f): weights (f,) and bias. cost: as in `widest_margin`.
+
+    among: the products (n, n) of the negatives with each other, where several examples share them.
+    """
+    among = negatives @ negatives.T if among is None else among
+    across = negatives @ positive
+    first = torch.cat([positive.square().sum()[None], across])
+    products = torch.cat([first[None], torch.cat([across[:, None], among], 1)])
+    labels = torch.full((len(products),), -1)
     labels[0] = 1
-    a, bias = widest_margin(examples @ examples.T, labels, cost, weight)
-    return a @ examples, bias
+    a, bias = widest_margin(products, labels, cost, weight)
+    return a[0] * positive + a[1:] @ negatives, bias
 
 
 def mine(

@@ -13,7 +13,7 @@ from course_lib.crops import Crops, CropScheme
 from course_lib.errors import CourseError
 from course_lib.images import PHOTOGRAPHS, read_photograph
 from course_lib.render import render
-from course_lib.sources import Source
+from course_lib.sources import Source, shrink
 
 VIEWS = CropScheme(beta=0.4, gamma=1.0, alpha=20.0, flip=0.0, jitter=0.4)
 """How another view of a place differs from the example: milder than the crops that a network is trained on."""
@@ -21,6 +21,7 @@ VIEWS = CropScheme(beta=0.4, gamma=1.0, alpha=20.0, flip=0.0, jitter=0.4)
 PLACES = CropScheme(beta=0.01, gamma=1.0, alpha=0.0, flip=0.0, jitter=0.0, area_law="log-uniform")
 """Where examples are taken: upright squares of a photograph, with its own colours."""
 
+_LONGEST = 360  # pixels of a photograph, so that the smallest place has about as many as a picture of 32
 _LARGEST = 0.08  # of a photograph's area; a place is a part of it
 _LEAST_SPREAD = 30.0  # of the grey values, of 255: in an empty sky there is nothing to find again
 _TRIED = 2000
@@ -58,8 +59,8 @@ def make_hunt(
     photographs: Sequence[str],
     side: int,
     without: str = "",
-    places: int = 12,
-    views: int = 12,
+    places: int = 24,
+    views: int = 8,
     negatives: int = 400,
     seed: int = 0,
 ) -> Hunt:
@@ -79,7 +80,8 @@ def make_hunt(
 
 
 def _source(photographs: Sequence[str]) -> Source:
-    return Source.from_images([read_photograph(name) for name in photographs], ", ".join(photographs))
+    images = [shrink(read_photograph(name), _LONGEST) for name in photographs]
+    return Source.from_images(images, ", ".join(photographs))
 
 
 def _places(source: Source, count: int, seed: int) -> Crops:

@@ -53,7 +53,8 @@ def by_lda(examples: Tensor, negatives: Tensor) -> Tensor:
 
 def by_svm(examples: Tensor, negatives: Tensor) -> Tensor:
     """The exemplar SVM of each of the examples (p, f), all of the negatives (n, f) at once: weights (p, f)."""
-    return torch.stack([fit_svm(example, negatives, COST, WEIGHT)[0] for example in examples])
+    among = negatives @ negatives.T
+    return torch.stack([fit_svm(example, negatives, COST, WEIGHT, among)[0] for example in examples])
 
 
 Learner = Callable[[Tensor, Tensor], Tensor]

@@ -13,7 +13,7 @@ from course_lib.correlation import correlate
 from course_lib.exemplar import objective, whiten
 from course_lib.exercises.compare import difference, each, explain_numbers, fits, numbers
 from course_lib.exercises.drawing import between, draws_of
-from course_lib.exercises.exercise import Exercise, Mistake
+from course_lib.exercises.exercise import Exercise, Mistake, Quiz
 
 _Objective = Callable[..., Tensor]
 
@@ -233,5 +233,35 @@ EXERCISES = {
             "conjugate, `.conj()`, makes a correlation of the convolution.",
             "Multiply the picture's `fft2` by that conjugate, and take the real part of the `ifft2`. Shift nothing.",
         ),
+    ),
+}
+
+QUIZZES = {
+    "12.references": Quiz(
+        "A text's number for one method leads to a paper about the other. What settles in a minute which is which?",
+        {
+            "The order of the list.": "It follows names, or first mentions; neither knows what is in a paper.",
+            "The years.": "Both methods are older than the text, and either could have come first.",
+            "The titles.": "Yes: here both name their method. The number in the text is what was mixed up.",
+        },
+        "The titles.",
+    ),
+    "12.negatives": Quiz(
+        "An exemplar SVM has one positive. Where does it learn how far another view of it may differ?",
+        {
+            "From the positive.": "One point has no spread.",
+            "Nowhere: the negatives only say what is not meant.": "Yes. What it allows comes with its features.",
+            "From calibration.": "That maps scores to chances, and moves no weight.",
+        },
+        "Nowhere: the negatives only say what is not meant.",
+    ),
+    "12.alpha": Quiz(
+        "A correlation filter with hardly any alpha has a needle for a peak. What is the price?",
+        {
+            "It takes longer to compute.": "Every filter is one division, frequency by frequency.",
+            "It needs more negatives.": "It needs none: it is made of the example's own spectrum.",
+            "It answers to nothing but the very same pixels.": "Yes: turn them a little, and the needle is gone.",
+        },
+        "It answers to nothing but the very same pixels.",
     ),
 }
