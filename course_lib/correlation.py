@@ -48,8 +48,9 @@ def correlation_filter(
 ) -> Tensor:
     """The filter of one positive patch (h, w) against negatives (n, h, w), all grey, as a patch (h, w) of length 1.
 
-    Without negatives it is S^-1 x: for beta 0 the matched filter, the patch itself; for a small alpha one that looks at
-    phases alone. With them it is the maximum margin correlation filter; for beta 0 a plain support vector machine.
+    Without negatives it is S^-1 x: for beta 0 the matched filter, the patch itself; for a small alpha one whose answer
+    to the patch itself is a single spike. With them it is the maximum margin correlation filter; for beta 0 a plain
+    support vector machine.
     """
     examples = normalised(torch.cat([positive[None], negatives]).double())
     spectra = torch.fft.fft2(examples, norm="ortho")

@@ -7,7 +7,7 @@ negatives; the SVM looks for the few that are hard, LDA needs only their mean an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -61,8 +61,11 @@ class Template:
 
 @dataclass(frozen=True)
 class Round:
-    """What one round of mining gave: the template, how many windows of all negatives scored above -1 before it, how
-    many negatives it was fitted to, and the objective of that fit."""
+    """What one round of mining gave.
+
+    template: as it is now. hard: how many windows that it did not have yet had scored above -1. used: how many
+    negatives it was fitted to. objective: of that fit.
+    """
 
     template: Template
     hard: int
@@ -82,10 +85,10 @@ def objective(
     return weights.square().sum() / 2 + positive_cost * found + negative_cost * passed
 
 
-def windows_at(features: Tensor, places: Tensor, rows: int, columns: int) -> Tensor:
-    """Windows of a map (c, R, C), by their numbers (k,) when counted row by row: (k, c * rows * columns)."""
+def windows_at(features: Tensor, numbers: Sequence[int], rows: int, columns: int) -> Tensor:
+    """Windows of a map (c, R, C), by their numbers when counted row by row: (k, c * rows * columns)."""
     across = features.shape[2] - columns + 1
-    cut = [features[:, i // across :, i % across :][:, :rows, :columns].flatten() for i in places.tolist()]
+    cut = [features[:, i // across :, i % across :][:, :rows, :columns].flatten() for i in numbers]
     return torch.stack(cut) if cut else torch.empty(0, len(features) * rows * columns)
 
 
@@ -94,19 +97,22 @@ def some_windows(maps: Sequence[Tensor], rows: int, columns: int, count: int, se
     draws = torch.Generator().manual_seed(seed)
     rooms = [max(0, m.shape[1] - rows + 1) * max(0, m.shape[2] - columns + 1) for m in maps]
     shares = [min(room, -(-count * room // max(1, sum(rooms)))) for room in rooms]
-    places = [torch.randperm(room, generator=draws)[:share] for room, share in zip(rooms, shares)]
+    places = [torch.randperm(room, generator=draws)[:share].tolist() for room, share in zip(rooms, shares)]
     return torch.cat([windows_at(m, chosen, rows, columns) for m, chosen in zip(maps, places)])
 
 
-def hardest(template: Template, features: Tensor, most: int = A_MAP) -> tuple[Tensor, int]:
+def hardest(
+    template: Template, features: Tensor, known: Collection[int] = (), most: int = A_MAP
+) -> tuple[list[int], int]:
     """The negatives of a map (c, R, C) that the template takes for its object, or nearly: those that score at least -1.
 
-    Returns at most `most` of them, the hardest first, (n, f), and how many there are.
+    known: numbers of windows that are left out. Returns the numbers of at most `most`, the hardest first, and how many
+    there are.
     """
     scores = template.scores(features).flatten()
-    hard = int((scores >= -1).sum())
-    chosen = scores.argsort(descending=True)[: min(most, hard)]
-    return windows_at(features, chosen, *template.weights.shape[1:]), hard
+    ranked = scores.argsort(descending=True)[: int((scores >= -1).sum())].tolist()
+    new = [i for i in ranked if i not in known]
+    return new[:most], len(new)
 
 
 def fit_svm(
@@ -132,30 +138,37 @@ def mine(
     """An exemplar SVM, round by round: collect what the last template takes for the object, and fit anew.
 
     exemplar: (c, rows, columns). maps: of pictures without the object, (c, R, C) each. Begins with the exemplar less
-    its own mean as weights. Of the negatives the ones nearest to the margin stay for the next round. Ends early where a
-    round finds no window that it does not have yet. Raises ValueError where no map has room for a window, or rounds is
-    below 1.
+    its own mean as weights. Of the negatives the ones nearest to the margin stay for the next round. Ends early where
+    no other window scores above -1: more of them would change nothing. Raises ValueError where no map has room for a
+    window, or rounds is below 1.
     """
     if rounds < 1:
         raise ValueError(f"rounds must be at least 1, got {rounds}")
-    template, kept = Template(exemplar - exemplar.mean()), torch.empty(0, exemplar.numel())
-    done: list[Round] = []
+    template, done = Template(exemplar - exemplar.mean()), []
+    kept: list[tuple[int, int]] = []  # which map, and which of its windows
+    negatives = torch.empty(0, exemplar.numel())
     while len(done) < rounds:
-        found = [hardest(template, features) for features in maps]
-        new, hard = torch.cat([some for some, _ in found]), sum(count for _, count in found)
-        if not len(new) + len(kept):
-            raise ValueError(f"no negative is as large as the exemplar's {tuple(exemplar.shape[1:])} blocks")
-        before, kept = len(kept), torch.cat([kept, new]).unique(dim=0)
-        if done and len(kept) == before:
+        found = [hardest(template, features, {i for k, i in kept if k == m}) for m, features in enumerate(maps)]
+        kept += [(m, i) for m, (numbers, _) in enumerate(found) for i in numbers]
+        new = [windows_at(maps[m], numbers, *exemplar.shape[1:]) for m, (numbers, _) in enumerate(found)]
+        if done and not any(len(some) for some in new):
             break
-        w, bias = fit_svm(exemplar.flatten(), kept, cost, weight)
+        negatives = torch.cat([negatives, *new])
+        if not len(negatives):
+            raise ValueError(f"no negative is as large as the exemplar's {tuple(exemplar.shape[1:])} blocks")
+        w, bias = fit_svm(exemplar.flatten(), negatives, cost, weight)
         template = Template(w.view_as(exemplar), bias)
-        value = objective(w, bias, exemplar.flatten(), kept, cost * weight, cost)
-        done.append(Round(template, hard, len(kept), value.item()))
-        scores = kept @ w + bias
-        supporting = int((scores >= -1 - 1e-3).sum())
-        kept = kept[scores.argsort(descending=True)[: min(_KEPT * max(supporting, 1), _MOST)]]
+        value = objective(w, bias, exemplar.flatten(), negatives, cost * weight, cost).item()
+        done.append(Round(template, sum(count for _, count in found), len(negatives), value))
+        nearest = _nearest(negatives @ w + bias)
+        kept, negatives = [kept[i] for i in nearest.tolist()], negatives[nearest]
     return done
+
+
+def _nearest(scores: Tensor) -> Tensor:
+    """The numbers of the negatives that stay, by their scores (n,): those that the machine stands on, and some more."""
+    supporting = int((scores >= -1 - 1e-3).sum())
+    return scores.argsort(descending=True)[: min(_KEPT * max(supporting, 1), _MOST)]
 
 
 @dataclass(frozen=True)

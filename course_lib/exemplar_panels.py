@@ -62,7 +62,7 @@ def template_panel(image: Tensor, photograph: HogPyramid, fitted: Round) -> tupl
     right = np.concatenate([wants, np.full((_GAP, wants.shape[1], 3), 255, np.uint8), avoids])
     height = max(len(left), len(right))
     words = (
-        f"{fitted.hard:,} windows of other photographs were taken for the object, or nearly; {fitted.used} were "
+        f"{fitted.hard:,} new windows of other photographs were taken for the object, or nearly; {fitted.used} were "
         f"learned from; the objective is {fitted.objective:.3f}. The best boxes score {', '.join(scores) or 'below -1'}"
     )
     return np.concatenate([_padded(left, height), _padded(right, height)], 1), words

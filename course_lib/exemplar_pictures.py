@@ -149,16 +149,16 @@ def track_errors(tracks: Mapping[str, Track], true: Tensor, caption: str, limit:
 
 
 def mining_picture(rounds: Sequence[Round], caption: str) -> Picture:
-    """How many windows of the negatives scored above -1 before each round, and how many it was fitted to."""
+    """How many new windows of the negatives scored above -1 before each round, and how many it was fitted to."""
     hard, used = [one.hard for one in rounds], [one.used for one in rounds]
     figure = Figure(figsize=(6, 2.6), layout="constrained")
     axes, numbers = figure.subplots(), range(1, len(rounds) + 1)
-    axes.plot(numbers, hard, color=_LINES[1], marker="o", label="taken for the object, or nearly")
+    axes.plot(numbers, hard, color=_LINES[1], marker="o", label="newly taken for the object, or nearly")
     axes.plot(numbers, used, color=_LINES[0], marker="s", linestyle="--", label="learned from")
     axes.set(yscale="log", xlabel="round", ylabel="windows", xticks=list(numbers))
     axes.legend(frameon=False)
     each = "; ".join(f"round {i}: {h:,} and {u:,}" for i, h, u in zip(numbers, hard, used))
-    return Picture(figure, f"{caption}. Windows taken for the object, and learned from: {each}")
+    return Picture(figure, f"{caption}. Windows newly taken for the object, or nearly, and learned from: {each}")
 
 
 def precision_by_layer(precisions: Mapping[tuple[str, str], Tensor], chance: float, caption: str) -> Picture:

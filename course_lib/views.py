@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import torch
@@ -12,7 +13,8 @@ from course_lib.crops import Crops, CropScheme
 from course_lib.errors import CourseError
 from course_lib.sources import Source
 
-_TRIED = 400  # views that are drawn, to find those that hold the box
+_TRIED = 2000  # views that are drawn, to find those that hold the box
+_CLOSER = 1.25  # as much as this the camera comes nearer, or goes away
 
 
 def place_in(crops: Crops, points: Tensor, side: int) -> Tensor:
@@ -47,29 +49,41 @@ def square_at(source: Source, centre: tuple[float, float], side: float, i: int =
     return Crops(torch.tensor([i], dtype=torch.int32), affine, torch.eye(3, 4)[None])
 
 
-def views_with(around: Crops, box: Tensor, scheme: CropScheme, count: int, seed: int = 0) -> Crops:
+def views_with(
+    around: Crops,
+    box: Tensor,
+    scheme: CropScheme,
+    count: int,
+    seed: int = 0,
+    sides: tuple[float, float] = (0, math.inf),
+) -> Crops:
     """`count` views within a crop, drawn by a scheme, that hold a box (4,) of the image wholly.
 
-    around: a table of one crop. Raises CourseError where the scheme gives hardly any such views.
+    around: a table of one crop. sides: how many pixels of the image a view is wide and high, at least and at most.
+    Raises CourseError where the scheme gives hardly any such views.
     """
     drawn = scheme.sample_within(around[torch.zeros(_TRIED, dtype=torch.long)], seed)
     inside = box_in(drawn, box, 1)
-    holding = ((inside[:, :2] >= 0) & (inside[:, 2:] <= 1)).all(1).nonzero()[:, 0]
-    if len(holding) < count:
-        raise CourseError(f"only {len(holding)} of {_TRIED} views hold the whole box; raise beta, or lower alpha")
-    return drawn[holding[:count]]
+    holding = (inside[:, :2] >= 0) & (inside[:, 2:] <= 1) & (drawn.size >= sides[0]) & (drawn.size <= sides[1])
+    chosen = holding.all(1).nonzero()[:, 0]
+    if len(chosen) < count:
+        raise CourseError(f"only {len(chosen)} of {_TRIED} views hold the whole box; raise beta, or lower alpha")
+    return drawn[chosen[:count]]
 
 
-def walk(around: Crops, box: Tensor, scheme: CropScheme, frames: int, stops: int = 4, seed: int = 0) -> Crops:
-    """A camera's walk: it begins at the crop `around` and goes through `stops` views of a scheme, in `frames` equal
-    steps, each map a mixture of the two next to it.
+def walk(
+    first: Crops, around: Crops, box: Tensor, scheme: CropScheme, frames: int, stops: int = 4, seed: int = 0
+) -> Crops:
+    """A camera's walk: from the crop `first` through `stops` views, drawn by a scheme within the larger crop `around`,
+    in `frames` equal steps, each map a mixture of the two next to it.
 
-    The box (4,) is in all of the views, and so, nearly, in everything between them.
+    The views are about as large as the first, and the box (4,) is in all of them and, nearly, in everything between.
     """
-    there = views_with(around, box, scheme, stops, seed)
-    affine, colour = (torch.cat([getattr(around, k), getattr(there, k)]) for k in ("affine", "colour"))
+    side = float(first.size[0].mean())
+    there = views_with(around, box, scheme, stops, seed, (side / _CLOSER, side * _CLOSER))
+    affine, colour = (torch.cat([getattr(first, k), getattr(there, k)]) for k in ("affine", "colour"))
     along = torch.linspace(0, stops, frames)
     before = along.floor().clamp(max=stops - 1).long()
     share = (along - before)[:, None, None]
     mixed = [torch.lerp(part[before], part[before + 1], share) for part in (affine, colour)]
-    return replace(around, source=around.source.expand(frames), affine=mixed[0], colour=mixed[1])
+    return replace(first, source=first.source.expand(frames), affine=mixed[0], colour=mixed[1])
