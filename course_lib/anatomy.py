@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from course_lib.exercises import find_exercises
+from course_lib.exercises import find_exercises, find_quizzes
 from course_lib.headers import write_notebook
 from course_lib.notebooks import EXPERIMENT
 
@@ -139,13 +139,44 @@ def _sections(notebook: NotebookNode) -> Iterator[str]:
 
 
 def _exercises(notebook: NotebookNode) -> Iterator[str]:
-    known = find_exercises()
-    checked = [key for cell in _code(notebook) for key in re.findall(r"check\(\"([^\"]+)\"", cell.source)]
+    known, checked = find_exercises(), _keys(notebook, "check")
     if not checked:
         yield "it has no exercise"
     for key in checked:
         if key not in known:
             yield f"it checks {key!r}, which is no exercise"
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    for key in filter(known.get, checked):
+        heading = f"### Exercise {key} · {known[key].difficulty} · {known[key].minutes} minutes"
+        if heading not in text:
+            yield f"it lacks the heading {heading!r}"
+
+
+def _predictions(notebook: NotebookNode) -> Iterator[str]:
+    said, came = _keys(notebook, "predict"), _keys(notebook, "came_out")
+    if not said:
+        yield "it asks for no prediction"
+        return
+    for key in said:
+        if came.count(key) != 1:
+            yield f"it predicts {key!r}, and compares it {came.count(key)} times with what came out"
+    for key in came:
+        if key not in said:
+            yield f"it compares {key!r}, which nobody predicts"
+
+
+def _quizzes(notebook: NotebookNode) -> Iterator[str]:
+    known, asked = find_quizzes(), _keys(notebook, "quiz")
+    if not asked:
+        yield "it has no quiz"
+    for key in asked:
+        if key not in known:
+            yield f"it asks {key!r}, which is no quiz"
+
+
+def _keys(notebook: NotebookNode, function: str) -> list[str]:
+    """The ids with which a notebook calls a function, in order."""
+    return [key for cell in _code(notebook) for key in re.findall(rf"\b{function}\(\s*\"([^\"]+)\"", cell.source)]
 
 
 def _code(notebook: NotebookNode) -> list[NotebookNode]:
@@ -165,5 +196,5 @@ FORM: tuple[Rule, ...] = (
 )
 """Every notebook's."""
 
-LESSON: tuple[Rule, ...] = (_sections, _exercises)
+LESSON: tuple[Rule, ...] = (_sections, _exercises, _predictions, _quizzes)
 """Those of a notebook that teaches; the experiment of notebook 08 only trains and probes."""

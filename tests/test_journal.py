@@ -27,6 +27,7 @@ from course_lib.exercises import (
     quiz,
     reveal,
 )
+from course_lib.exercises import checking as checking_module
 from course_lib.exercises import journal as journal_module
 from course_lib.exercises import predictions as predictions_module
 from course_lib.exercises import quizzes as quizzes_module
@@ -197,6 +198,15 @@ def test_diff_of_nothing_and_of_what_raises(capsys: Said) -> None:
     diff("02.turns", lambda images: 1 / 0)
     said = capsys.readouterr().out
     assert "It raised ZeroDivisionError" in said and "your answer" not in said
+
+
+def test_diff_remembers_what_was_checked(monkeypatch: pytest.MonkeyPatch, capsys: Said) -> None:
+    monkeypatch.setattr(checking_module, "_tried", {})
+    assert diff("00.share") is None
+    assert "nothing of yours to compare yet" in capsys.readouterr().out
+    check("00.share", wrong)
+    diff("00.share")
+    assert "your answer: 5.0" in capsys.readouterr().out
 
 
 def test_diff_tells_no_right_number(capsys: Said) -> None:

@@ -101,6 +101,15 @@ DAMAGE: list[tuple[str, Callable[[NotebookNode], None]]] = [
     ("lacks a section that begins with 'Control'", replace("## Control", "## Other")),
     ("which is no exercise", replace('check("06.standardise"', 'check("06.none"')),
     ("it has no exercise", replace("check(", "look(")),
+    (
+        "lacks the heading '### Exercise 06.standardise · easy",
+        replace("06.standardise · easy", "06.standardise · hard"),
+    ),
+    ("it asks for no prediction", replace('predict("06.part"', 'guess("06.part"')),
+    ("compares it 0 times", replace('came_out("06.part"', 'print("06.part"')),
+    ("which nobody predicts", add(new_code_cell('came_out("06.none", "conv1")'))),
+    ("which is no quiz", replace('quiz("06.best")', 'quiz("06.none")')),
+    ("it has no quiz", replace('quiz("06.best")', 'print("06.best")')),
 ]
 
 

@@ -128,5 +128,6 @@ def test_the_panels_work_with_the_ipywidgets_that_colab_has(tmp_path: Path) -> N
     code = "import ipywidgets; assert ipywidgets.__version__ == '7.7.1'"
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(ROOT / "tests/test_panels.py")]
+    command += [str(ROOT / "tests/test_journal.py")]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stdout[-4000:]

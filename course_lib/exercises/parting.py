@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from course_lib.exercises.asking import ask
-from course_lib.exercises.checking import judge
+from course_lib.exercises.checking import judge, last_attempt
 from course_lib.exercises.exercise import find_exercise
 from course_lib.exercises.plain import Raised, name_of
 
@@ -21,17 +21,19 @@ _ACROSS = 8  # pictures in a row
 _FEW = 12  # numbers that are printed one by one
 
 
-def diff(key: str, function: Callable[..., Any]) -> Picture | None:
+def diff(key: str, function: Callable[..., Any] | None = None) -> Picture | None:
     """Print the first question to which a function answers otherwise than the library's, and what parts the answers.
 
     Pictures are also given, side by side with those expected: the eye finds what is wrong, and the code has still to be
     found. Expected numbers and tensors are not, since to see them is to have the answer to a small question; what is
     said of them is how far off yours are, and where. Returns the pictures as one, or None where there are none.
 
-    Raises CourseError for an id that does not exist.
+    function: without it, the last that `check` saw. Raises CourseError for an id that does not exist.
     """
-    exercise = find_exercise(key)
-    asked = 0
+    exercise, asked = find_exercise(key), 0
+    if (function := function or last_attempt(key)) is None:
+        print(f"{key}: there is nothing of yours to compare yet; write something, and run its check.")
+        return None
     for seed in range(_SEEDS):
         for question in exercise.questions(seed):
             (given,) = ask(function, [question], exercise.setting)
