@@ -21,10 +21,9 @@ from course_lib.pretext.bigan import BiGAN
 from course_lib.pretext.rotnet import RotNet
 from course_lib.preview import Preview, preview_panel
 from course_lib.probes import POOLINGS
-from course_lib.widgets import Panel, named_slider
+from course_lib.widgets import WRAP, Panel, named_slider, panel_over
 
 _PAIRS = 9
-_WRAP = {"flex_flow": "row wrap"}
 _BEGINS = ("random codes", "codes of crops")
 
 
@@ -32,14 +31,14 @@ def explore_turns(method: RotNet, data: CropDataset) -> Panel:
     """Turn a crop by any angle, and see how sure the network is of each quarter turn."""
     number = named_slider("crop", min(2, len(data) - 1), widgets.IntSlider, min=0, max=min(99, len(data) - 1))
     angle = named_slider("angle", 0, widgets.IntSlider, min=-180, max=180, step=5)
-    return _panel([number, angle], lambda: turn_panel(method, data, number.value, angle.value))
+    return panel_over([number, angle], lambda: turn_panel(method, data, number.value, angle.value))
 
 
 def explore_groups(images: Tensor, features: Tensor, k: int = 30) -> Panel:
     """Group crops (n, 3, side, side) by their features (n, f), with sliders for k and for where k-means begins."""
     groups = named_slider("k", k, widgets.IntSlider, min=2, max=min(200, len(images)))
     seed = named_slider("seed", 0, widgets.IntSlider, min=0, max=99)
-    return _panel([groups, seed], lambda: groups_panel(images, features, groups.value, seed.value))
+    return panel_over([groups, seed], lambda: groups_panel(images, features, groups.value, seed.value))
 
 
 def explore_probes(preview: Preview, labels: int = 1_000) -> Panel:
@@ -49,7 +48,7 @@ def explore_probes(preview: Preview, labels: int = 1_000) -> Panel:
     most = len(preview.data)
     least = min(20, most)
     count = named_slider("labels", min(labels, most), widgets.IntSlider, min=least, max=most, step=20)
-    return _panel([layer, pooling, count], lambda: preview_panel(preview, layer.value, pooling.value, count.value))
+    return panel_over([layer, pooling, count], lambda: preview_panel(preview, layer.value, pooling.value, count.value))
 
 
 def explore_grid(rows: Sequence[dict[str, Any]]) -> Panel:
@@ -61,7 +60,7 @@ def explore_grid(rows: Sequence[dict[str, Any]]) -> Panel:
         widgets.Dropdown(options=some, description=name, layout={"width": "240px"}) for name, some in options.items()
     )
     layer.value = "conv2"
-    return _panel(
+    return panel_over(
         [data, method, choice, layer], lambda: grid_panel(rows, data.value, method.value, choice.value, layer.value)
     )
 
@@ -69,7 +68,7 @@ def explore_grid(rows: Sequence[dict[str, Any]]) -> Panel:
 def explore_depth(rows: Sequence[dict[str, Any]]) -> Panel:
     """Choose how deep the network is frozen, and see what became of each at that depth."""
     depth = named_slider("depth", 2, widgets.IntSlider, min=0, max=len(LAYERS))
-    return _panel([depth], lambda: depth_panel(rows, depth.value))
+    return panel_over([depth], lambda: depth_panel(rows, depth.value))
 
 
 def explore_codes(method: BiGAN, data: CropDataset, seed: int = 0) -> Panel:
@@ -83,7 +82,7 @@ def explore_codes(method: BiGAN, data: CropDataset, seed: int = 0) -> Panel:
         begin, end = some_codes(method, data, kind.value, deal.value)
         return walk_panel(method, begin, end, share.value)
 
-    return _panel([kind, share, deal], draw)
+    return panel_over([kind, share, deal], draw)
 
 
 def explore_films(films: Iterable[Film]) -> Panel:
@@ -96,7 +95,7 @@ def explore_films(films: Iterable[Film]) -> Panel:
     slider = named_slider("frame", last, widgets.IntSlider, min=0, max=last)
     play = widgets.Play(value=last, min=0, max=last, interval=250)
     widgets.jslink((play, "value"), (slider, "value"))
-    rows = [widgets.HBox(controls, layout=_WRAP) for controls in (left.controls, right.controls, [play, slider])]
+    rows = [widgets.HBox(controls, layout=WRAP) for controls in (left.controls, right.controls, [play, slider])]
     panel = Panel(lambda: films_panel(left.film, right.film, slider.value / max(1, last)), rows)
     left.on_change = right.on_change = panel.redraw
     slider.observe(panel.redraw, "value")
@@ -147,10 +146,3 @@ def some_codes(method: BiGAN, data: CropDataset, kind: str, seed: int) -> tuple[
     else:
         codes = codes_of(method, data[(index + 2 * _PAIRS * seed) % len(data)])
     return codes[:_PAIRS], codes[_PAIRS:]
-
-
-def _panel(controls: list[Any], draw: Any) -> Panel:
-    panel = Panel(draw, [widgets.HBox(controls, layout=_WRAP)])
-    for control in controls:
-        control.observe(panel.redraw, "value")
-    return panel

@@ -35,6 +35,9 @@ from course_lib.png import encode_png
 from course_lib.sources import GENERATED, Source, load_source
 
 _SWEEP = 60  # steps of the play button
+WRAP = {"flex_flow": "row wrap"}
+"""The layout of controls in a row, on as many lines as it takes."""
+
 _WIDE = {"width": "220px"}
 _NARROW = {"layout": _WIDE, "style": {"description_width": "55px"}}
 
@@ -73,6 +76,14 @@ class Panel:
         """The widget where there is a kernel, and the first picture where there is none."""
         view = {"version_major": 2, "version_minor": 0, "model_id": self.box.model_id}
         return {"application/vnd.jupyter.widget-view+json": view} | self._first.bundle()
+
+
+def panel_over(controls: Sequence[widgets.Widget], draw: Callable[[], tuple[np.ndarray, str]]) -> Panel:
+    """A panel that is drawn anew when any of its controls moves."""
+    panel = Panel(draw, [widgets.HBox(controls, layout=WRAP)])
+    for control in controls:
+        control.observe(panel.redraw, "value")
+    return panel
 
 
 def _lines(words: str) -> str:

@@ -93,6 +93,7 @@ def slide(panel: Panel) -> None:
     """Every control to its ends: each must change the picture or the words, and complain of nothing."""
     for control in panel.box.children[0].children:
         ends = control.options if hasattr(control, "options") else (control.max, control.min)
+        ends = [control.base**end for end in ends] if hasattr(control, "base") else ends  # of a logarithmic slider
         seen = set()
         for value in ends:
             control.value = value
