@@ -10,13 +10,12 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-import torch
 
 ROOT = Path(__file__).parents[1]
 _LONGEST = "test_notebooks.py"
 
-if "PYTEST_XDIST_WORKER" in os.environ:
-    torch.set_num_threads(1)  # several processes that each take every core wait for each other
+if "PYTEST_XDIST_WORKER" in os.environ:  # several processes that each take every core wait for each other
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
