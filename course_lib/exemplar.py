@@ -144,25 +144,31 @@ def mine(
     """
     if rounds < 1:
         raise ValueError(f"rounds must be at least 1, got {rounds}")
-    template, done = Template(exemplar - exemplar.mean()), []
-    kept: list[tuple[int, int]] = []  # which map, and which of its windows
-    negatives = torch.empty(0, exemplar.numel())
+    template, done, kept = Template(exemplar - exemplar.mean()), [], []
+    negatives, x = torch.empty(0, exemplar.numel()), exemplar.flatten()
     while len(done) < rounds:
-        found = [hardest(template, features, {i for k, i in kept if k == m}) for m, features in enumerate(maps)]
-        kept += [(m, i) for m, (numbers, _) in enumerate(found) for i in numbers]
-        new = [windows_at(maps[m], numbers, *exemplar.shape[1:]) for m, (numbers, _) in enumerate(found)]
-        if done and not any(len(some) for some in new):
+        new, hard = _new_negatives(template, maps, kept)
+        if done and not new:
             break
-        negatives = torch.cat([negatives, *new])
+        negatives = torch.cat([negatives, *(windows_at(maps[m], [i], *exemplar.shape[1:]) for m, i in new)])
         if not len(negatives):
             raise ValueError(f"no negative is as large as the exemplar's {tuple(exemplar.shape[1:])} blocks")
-        w, bias = fit_svm(exemplar.flatten(), negatives, cost, weight)
+        w, bias = fit_svm(x, negatives, cost, weight)
         template = Template(w.view_as(exemplar), bias)
-        value = objective(w, bias, exemplar.flatten(), negatives, cost * weight, cost).item()
-        done.append(Round(template, sum(count for _, count in found), len(negatives), value))
+        value = objective(w, bias, x, negatives, cost * weight, cost).item()
+        done.append(Round(template, hard, len(negatives), value))
         nearest = _nearest(negatives @ w + bias)
-        kept, negatives = [kept[i] for i in nearest.tolist()], negatives[nearest]
+        kept, negatives = [(kept + new)[i] for i in nearest.tolist()], negatives[nearest]
     return done
+
+
+def _new_negatives(
+    template: Template, maps: Sequence[Tensor], kept: Sequence[tuple[int, int]]
+) -> tuple[list[tuple[int, int]], int]:
+    """The hardest windows of every map that are not kept yet, each as the map's number and its own, and how many hard
+    ones there are in all."""
+    found = [hardest(template, features, {i for k, i in kept if k == m}) for m, features in enumerate(maps)]
+    return [(m, i) for m, (numbers, _) in enumerate(found) for i in numbers], sum(count for _, count in found)
 
 
 def _nearest(scores: Tensor) -> Tensor:

@@ -92,7 +92,7 @@ def _places(source: Source, count: int, seed: int) -> Crops:
     spread = render(source, drawn, 16, torch.uint8).float().mean(1).flatten(1).std(1)
     drawn, chosen = drawn[spread > _LEAST_SPREAD], []
     for i in range(len(drawn)):
-        if all(_apart(drawn[i], drawn[j]) for j in chosen) and len(chosen) < count:
+        if len(chosen) < count and all(_apart(drawn[i], drawn[j]) for j in chosen):
             chosen.append(i)
     if len(chosen) < count:
         raise CourseError(f"{source.name} has only {len(chosen)} of {count} places that do not overlap; ask for fewer")

@@ -388,6 +388,14 @@ ANSWERS = {
         "    return x.mean() - reach, x.mean() + reach",
         "above": 'return "holds" if low > bound else "undecided" if high > bound else "fails"',
     },
+    "12": {
+        "objective": "found = (1 - (positive @ weights + bias)).clamp(min=0)\n"
+        "    passed = (1 + (negatives @ weights + bias)).clamp(min=0)\n"
+        "    return weights @ weights / 2 + C1 * found + C2 * passed.sum()",
+        "whiten": "return torch.linalg.inv(covariance) @ (positive - mean)",
+        "correlate": "f = torch.fft.fft2\n    spectrum = f(image) * f(template, s=image.shape).conj()\n"
+        "    return torch.fft.ifft2(spectrum).real",
+    },
 }
 """What a learner may write, in words of its own; never the library's functions."""
 
