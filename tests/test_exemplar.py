@@ -13,8 +13,8 @@ from test_method_panels import slide
 from torch import Tensor
 from torchvision.ops import box_iou, nms
 
-from course_lib.detections import Calibration, Detections, calibrate, detect, judged, overlap, suppress
-from course_lib.exemplar import (
+from course_lib.one_example.detections import Calibration, Detections, calibrate, detect, judged, overlap, suppress
+from course_lib.one_example.exemplar import (
     Background,
     Template,
     fit_lda,
@@ -26,11 +26,11 @@ from course_lib.exemplar import (
     whiten,
     windows_at,
 )
-from course_lib.exemplar_panels import template_panel
-from course_lib.exemplar_pictures import detections_picture, mining_picture, strokes, templates
-from course_lib.exemplar_widgets import explore_template
-from course_lib.hog import CELL, HogPyramid, by_cell, hog_map
-from course_lib.margin import widest_margin
+from course_lib.one_example.hog import CELL, HogPyramid, by_cell, hog_map
+from course_lib.one_example.margin import widest_margin
+from course_lib.one_example.panels import template_panel
+from course_lib.one_example.pictures import detections_picture, mining_picture, strokes, templates
+from course_lib.one_example.widgets import explore_template
 from course_lib.sources import generate
 
 

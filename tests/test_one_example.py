@@ -8,13 +8,13 @@ import torch
 from sklearn.metrics import average_precision_score
 from torch import Tensor
 
-from course_lib import hunts
 from course_lib.errors import CourseError
-from course_lib.exemplar import Background, whiten
-from course_lib.exemplar_pictures import precision_by_layer
-from course_lib.hunts import Hunt, make_hunt
 from course_lib.networks import LAYERS
-from course_lib.one_example import LEARNERS, all_features, average_precision, by_lda, find_again, hunt_with
+from course_lib.one_example import hunts
+from course_lib.one_example.exemplar import Background, whiten
+from course_lib.one_example.hunts import Hunt, make_hunt
+from course_lib.one_example.learners import LEARNERS, all_features, average_precision, by_lda, find_again, hunt_with
+from course_lib.one_example.pictures import precision_by_layer
 
 
 def small_hunt(places: int = 5, seed: int = 0) -> Hunt:

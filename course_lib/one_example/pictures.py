@@ -11,12 +11,12 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from course_lib.correlation import Peak
-from course_lib.exemplar import Round, Template
 from course_lib.figures import COLOURS, MARKERS, RIGHT, WRONG, Picture, to_pixels
-from course_lib.hog import DIRECTIONS, by_cell
 from course_lib.networks import LAYERS
-from course_lib.tracking import Track
+from course_lib.one_example.correlation import Peak
+from course_lib.one_example.exemplar import Round, Template
+from course_lib.one_example.hog import DIRECTIONS, by_cell
+from course_lib.one_example.tracking import Track
 
 _CELL = 24  # pixels of a cell of strokes
 _FOUND, _TRUE = tuple(bytes.fromhex(WRONG[1:])), tuple(bytes.fromhex(RIGHT[1:]))

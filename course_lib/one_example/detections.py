@@ -12,8 +12,8 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from torch import Tensor
 
-from course_lib.exemplar import Template
-from course_lib.hog import HogPyramid
+from course_lib.one_example.exemplar import Template
+from course_lib.one_example.hog import HogPyramid
 
 SAME, OTHER = 0.5, 0.2
 """Overlaps, from which on and up to which a box is the object and is something else; between them it is neither

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from course_lib.margin import widest_margin
+from course_lib.one_example.margin import widest_margin
 
 COST = 0.01
 """C of a negative, as in the authors' code."""

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from course_lib.correlation import correlate, find_peak, inside
 from course_lib.images import LUMA
+from course_lib.one_example.correlation import correlate, find_peak, inside
 
 
 class Track(NamedTuple):

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from course_lib.margin import widest_margin
+from course_lib.one_example.margin import widest_margin
 
 ALPHA, BETA, COST = 1e-3, 1 - 1e-3, 1.0
 """As in the authors' code."""

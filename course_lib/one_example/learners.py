@@ -13,10 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from course_lib.controls import pixels
-from course_lib.exemplar import WEIGHT, Background, fit_svm, whiten
-from course_lib.hog import hog_map
-from course_lib.hunts import Hunt
 from course_lib.networks import LAYERS, AlexNet
+from course_lib.one_example.exemplar import WEIGHT, Background, fit_svm, whiten
+from course_lib.one_example.hog import hog_map
+from course_lib.one_example.hunts import Hunt
 from course_lib.probes import pooled_features
 
 COST = 1.0

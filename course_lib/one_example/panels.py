@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from course_lib.correlation import COST, correlate, correlation_filter, find_peak, inside
-from course_lib.detections import detect, suppress
-from course_lib.exemplar import Round
-from course_lib.exemplar_pictures import draw_boxes, grey_pixels, mark, strokes
 from course_lib.figures import to_pixels
-from course_lib.hog import HogPyramid
+from course_lib.one_example.correlation import COST, correlate, correlation_filter, find_peak, inside
+from course_lib.one_example.detections import detect, suppress
+from course_lib.one_example.exemplar import Round
+from course_lib.one_example.hog import HogPyramid
+from course_lib.one_example.pictures import draw_boxes, grey_pixels, mark, strokes
 
 _LARGE = 256  # pixels of the frame, the filter and the plane
 _GAP = 8

@@ -9,9 +9,9 @@ import ipywidgets as widgets
 import numpy as np
 from torch import Tensor
 
-from course_lib.exemplar import Round, mine
-from course_lib.exemplar_panels import filter_panel, template_panel
-from course_lib.hog import HogPyramid
+from course_lib.one_example.exemplar import Round, mine
+from course_lib.one_example.hog import HogPyramid
+from course_lib.one_example.panels import filter_panel, template_panel
 from course_lib.widgets import Panel, named_slider, panel_over
 
 _ROUNDS = 6
@@ -38,8 +38,8 @@ def explore_filter(frames: Tensor, true: Tensor, positive: Tensor, negatives: Te
 def explore_template(image: Tensor, photograph: HogPyramid, exemplar: Tensor, maps: Sequence[Tensor]) -> Panel:
     """Move C and the rounds of mining of an exemplar SVM, and see its template and what it finds in a picture.
 
-    image: (3, H, W) uint8, and photograph its pyramid. exemplar, maps: as in `course_lib.exemplar.mine`. After the last
-    round that found anything new, nothing changes.
+    image: (3, H, W) uint8, and photograph its pyramid. exemplar, maps: as in `course_lib.one_example.exemplar.mine`.
+    After the last round that found anything new, nothing changes.
     """
     cost = named_slider("C", 0.01, widgets.FloatLogSlider, base=10, min=-4, max=0, step=0.5, readout_format=".0e")
     rounds = named_slider("rounds", _ROUNDS, widgets.IntSlider, min=1, max=_ROUNDS)
