@@ -103,8 +103,14 @@ def accuracy_by_layer(rows: Sequence[dict], title: str) -> Picture:
     axes.set(title=title, xlabel="")
     axes.grid(axis="y", alpha=0.3)
     means = table.groupby(["method", "layer"])["accuracy in %"].mean()
-    words = "; ".join(f"{m} {means[m].iloc[0]:.0f} at conv1 and {means[m].iloc[-1]:.0f} at conv5" for m in methods)
+    words = "; ".join(f"{method} {_from_first_to_last(means[method])}" for method in methods)
     return Picture(figure, f"{title}. Accuracy in percent, {words}")
+
+
+def _from_first_to_last(by_layer: Any) -> str:
+    """The ends of a series by layer in words; one of them where there is one."""
+    ends = list(dict.fromkeys((by_layer.index[0], by_layer.index[-1])))
+    return " and ".join(f"{by_layer[layer]:.0f} at {layer}" for layer in ends)
 
 
 def _palette(names: Sequence[str]) -> dict[str, str]:
