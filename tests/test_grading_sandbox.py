@@ -6,7 +6,6 @@ The attacks run on this machine alone, within the limits of the sandbox, and end
 from __future__ import annotations
 
 import csv
-import json
 import os
 import random
 import shutil
@@ -71,7 +70,7 @@ def test_right_answers_to_every_exercise_get_all_points(notebook: str, tmp_path:
     assert graded.record["sandbox"] == table(tmp_path / "out")[0]["sandbox"] == "bubblewrap"
 
 
-def test_no_attack_forges_a_point_costs_another_one_or_stays(tmp_path: Path) -> None:
+def test_no_attack_forges_or_takes_a_point_or_stays(tmp_path: Path) -> None:
     done = subprocess.run(grade_command("--self-test", "--jobs", 2), capture_output=True, text=True, cwd=ROOT)
     last = done.stdout.splitlines()[-1]
     count = len(CORPUS.attacks(CORPUS.Place(ROOT, ROOT, 1)))
@@ -211,10 +210,13 @@ def as_an_ordinary_user(tmp_path: Path) -> Iterator[Callable[..., subprocess.Com
     else:
         os.chown(out, user, user)
         tmp_path.chmod(0o755)
-        bind = [word for path in sandbox._python() for word in ("--ro-bind", str(path), str(path))]
-        home = ["--perms", "0755", "--tmpfs", "/root", "--perms", "1777", "--tmpfs", "/tmp"]
-        prefix = ["bwrap", "--bind", "/", "/", *home, "--dev-bind", "/dev", "/dev"]
-        prefix += [*bind, "--ro-bind", str(ROOT), str(ROOT), "--bind", str(tmp_path), str(tmp_path), "--"]
+        prefix = ["bwrap", "--bind", "/", "/", "--dev-bind", "/dev", "/dev", "--perms", "0755", "--tmpfs", "/root"]
+        prefix += ["--perms", "1777", "--tmpfs", "/tmp"]
+        for kind, path in [*(("--ro-bind", one) for one in (*sandbox._python(), ROOT)), ("--bind", tmp_path)]:
+            for parent in [*reversed(path.parents)][1:]:
+                prefix += ["--perms", "0755", "--dir", str(parent)]
+            prefix += [kind, str(path), str(path)]
+        prefix.append("--")
         prefix += ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--no-new-privs"]
     environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOME": str(out), "OMP_NUM_THREADS": "1"}
 
@@ -270,17 +272,12 @@ def test_memory_and_disk_are_limited_for_all_processes_together(
 
 
 def test_the_cost_of_a_plain_right_submission(tmp_path: Path) -> None:
-    """In seconds of the processor, and as a multiple of importing PyTorch, since this machine's seconds swing."""
-    before = psutil.Process().cpu_times()
+    """As a multiple of importing PyTorch, which it does twice, since this machine's seconds swing."""
+    start = time.perf_counter()
     subprocess.run([sys.executable, "-c", "import torch"], check=True)
-    middle = psutil.Process().cpu_times()
+    middle = time.perf_counter()
     write(tmp_path / "out", {"submissions/x.ipynb": handed_in(CORPUS.RIGHT)})
     record = grade_apart(str(tmp_path / "out"), "x", Rules())
-    after = psutil.Process().cpu_times()
-    spent = [
-        b.children_user + b.children_system - a.children_user - a.children_system
-        for a, b in ((before, middle), (middle, after))
-    ]
-    print(json.dumps({"torch": spent[0], "submission": spent[1], "wall": record["seconds"]}))
+    ratio = (time.perf_counter() - middle) / (middle - start)
     assert sum(one["points"] for one in record["exercises"]) == 4
-    assert spent[1] < 6 * spent[0], spent
+    assert ratio < 6, f"a submission takes {ratio:.1f} times the import of PyTorch"
