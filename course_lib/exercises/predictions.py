@@ -27,7 +27,7 @@ def predict(key: str, question: str, choices: Sequence[str]) -> Any:
     _asked[key] = tuple(choices)
     said = prediction_of(key)
     if not has_front_end():
-        print(as_text(f"Before you run the next cell: {question}", choices))
+        print(as_text(f"Before you go on: {question}", choices))
         return None
     return _ask(key, question, choices, said)
 
@@ -50,7 +50,7 @@ def _ask(key: str, question: str, choices: Sequence[str], said: dict[str, Any]) 
     def note(_: Any = None) -> None:
         if choice.value is not None:
             note_prediction(key, choice.value, sure.value)
-            words.value = "Noted. Now run the next cell."
+            words.value = "Noted. Now run on."
 
     if "outcome" in said:  # what was said before the outcome was known is what counts
         choice.disabled = sure.disabled = True
