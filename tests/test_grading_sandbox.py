@@ -80,16 +80,16 @@ def test_no_attack_forges_or_takes_a_point_or_stays(tmp_path: Path) -> None:
 def test_a_self_test_that_finds_something_says_so(tmp_path: Path) -> None:
     """The corpus, broken on purpose: an honest answer that must get nothing, and a wrong one that must get a point."""
     shutil.copytree(ROOT, tmp_path / "clone", ignore=shutil.ignore_patterns(".git", ".venv", "runs"))
-    for folder in ("ends", "lies", "reads", "harmless"):
-        for path in (tmp_path / "clone/tests/attacks" / folder).glob("*"):
-            path.unlink()
-    (tmp_path / "clone/tests/attacks/ends/unearned.txt").write_text(CORPUS.RIGHT["01.box"])
-    (tmp_path / "clone/tests/attacks/harmless/lost.txt").write_text("bounding_box = 3")
+    with (tmp_path / "clone/tests/attacks/corpus.py").open("a") as corpus:
+        corpus.write(
+            "def attacks(place):\n"
+            "    return [Attack('unearned', 3, RIGHT[TARGET]), Attack('lost', 4, 'bounding_box = 3')]\n"
+        )
     environ = os.environ | {"PYTHONPATH": str(tmp_path / "clone")}
     done = subprocess.run(
         grade_command("--self-test", "--jobs", 2), capture_output=True, text=True, env=environ, cwd=tmp_path
     )
-    assert done.returncode == 1 and done.stdout.splitlines()[-1] == "attacks 7, forged 1, lost 1, left 0", done.stdout
+    assert done.returncode == 1 and done.stdout.splitlines()[-1] == "attacks 2, forged 1, lost 1, left 0", done.stdout
     assert "unearned: must get 3, got 4" in done.stdout
 
 

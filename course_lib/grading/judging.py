@@ -11,6 +11,7 @@ from course_lib.grading.library import NOT_YOURS
 from course_lib.grading.runner import Replies
 from course_lib.grading.submission import Answer
 
+_LONGEST = 600  # characters of what is said about an answer
 VERDICTS = ("right", "wrong", "stopped", "not attempted", "missing")
 
 
@@ -46,7 +47,7 @@ def _verdict(key: str, answer: Answer, questions: list[tuple], replies: Replies)
     if key not in replies.values:
         return "stopped", f"It was stopped: {replies.stopped.get(key, 'it was not reached')}."
     words = _problem(key, questions, replies)
-    return ("wrong", words) if words else ("right", "")
+    return ("wrong", words[:_LONGEST]) if words else ("right", "")
 
 
 def _problem(key: str, questions: list[tuple], replies: Replies) -> str:

@@ -80,7 +80,7 @@ def write_inbox(inbox: Path, corpus: ModuleType, attacks: list[Any]) -> dict[str
     for i, attack in enumerate(attacks):
         (inbox / f"{attack.name}.ipynb").write_bytes(corpus.built(template, attack))
         owed[attack.name] = attack.points
-        if i % (len(attacks) // _HONEST) == 0:
+        if i % max(1, len(attacks) // _HONEST) == 0:
             name = f"{attack.name}, honest"
             (inbox / f"{name}.ipynb").write_bytes(corpus.honest(template | {"metadata": {"honest": i}}))
             owed[name] = 4
