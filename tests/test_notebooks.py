@@ -222,7 +222,7 @@ def run(offline: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Pa
     """The whole course as the README runs it, without a network."""
     out = tmp_path_factory.mktemp("run") / "out"
     command = [sys.executable, "-m", "course_lib", "run", "--out", str(out), "--json", str(out.parent / "copy.json")]
-    done = subprocess.run(command, capture_output=True, text=True, env=offline, cwd=ROOT, timeout=1700)
+    done = subprocess.run(command, capture_output=True, text=True, env=offline, cwd=ROOT, timeout=3300)
     (out / "printed.txt").write_text(done.stdout)
     assert done.returncode == 0, done.stdout + done.stderr
     return out
@@ -296,7 +296,7 @@ def test_no_output_is_a_bare_picture(run: Path) -> None:
 def nbval(paths: list[Path], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     options = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=300", "-q", "-n0", "-p", "no:cacheprovider"]
     command = [sys.executable, "-m", "pytest", *options, "--rootdir", str(paths[0].parent), *map(str, paths)]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=1700)
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=3300)
 
 
 def test_the_course_passes_nbval_with_wrong_answers(run: Path, offline: dict[str, str], tmp_path: Path) -> None:
