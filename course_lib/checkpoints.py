@@ -16,6 +16,7 @@ from torch import Tensor
 from course_lib.distributed import from_first, rank
 from course_lib.errors import CourseError
 from course_lib.files import write_file
+from course_lib.machine import release_memory
 
 EVERY = 10.0
 """Seconds between two checkpoints at least."""
@@ -64,6 +65,7 @@ class Checkpoints:
         start = time.monotonic()
         if rank():
             return
+        release_memory()  # what the last step freed, or the copies below would come on top of it
         words = state.words | {"format": _FORMAT, "run": self.run}
         content = save({k: v.contiguous() for k, v in state.tensors.items()}, {"words": json.dumps(words)})
         new = self.path.with_name(f"{self.path.stem}.new{self.path.suffix}")

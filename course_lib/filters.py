@@ -7,7 +7,6 @@ import math
 
 import torch
 import torch.nn.functional as F
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 FITS = 0.8
@@ -34,6 +33,8 @@ def matched_similarity(one: Tensor, other: Tensor) -> float:
     """
     if one.shape[1:] != other.shape[1:]:
         raise ValueError(f"both sets need filters of one shape, got {tuple(one.shape[1:])}, {tuple(other.shape[1:])}")
+    from scipy.optimize import linear_sum_assignment  # here, since it takes 13 MB and only this asks for it
+
     cosines = (F.normalize(one.flatten(1).float()) @ F.normalize(other.flatten(1).float()).T).abs().cpu()
     return float(cosines[linear_sum_assignment(cosines.numpy(), maximize=True)].mean())
 

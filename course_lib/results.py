@@ -13,9 +13,8 @@ import importlib.resources
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import nbformat
 import pandas as pd
 from scipy.special import stdtrit
 
@@ -25,6 +24,9 @@ from course_lib.errors import CourseError
 from course_lib.films import Film, load_films
 from course_lib.networks import LAYERS
 from course_lib.probes import ProbeResult
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode  # 20 MB, which a notebook has no use for
 
 TABLE_VERSION = 1
 """Of the form that a sweep's table has. A table of another version is refused."""
@@ -88,7 +90,7 @@ def _in_percent(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def published_rows(notebook: nbformat.NotebookNode) -> list[dict[str, Any]]:
+def published_rows(notebook: NotebookNode) -> list[dict[str, Any]]:
     """All rows that an executed notebook has published, in order."""
     outputs = (output for cell in notebook.cells for output in cell.get("outputs", []))
     return [dict(row) for output in outputs for row in output.get("data", {}).get(MIME, [])]

@@ -333,6 +333,11 @@ ANSWERS = {
         "crop_size": "return (area / ratio) ** 0.5, (area * ratio) ** 0.5",
         "bounding_box": "c, s = angle.cos().abs(), angle.sin().abs()\n"
         "    return width * c + height * s, width * s + height * c",
+        "flip_map": "maps = torch.eye(2).repeat(len(flipped), 1, 1)\n    maps[flipped, 0, 0] = -1\n    return maps",
+        "colour_map": "grey = torch.tensor([0.299, 0.587, 0.114]).expand(3, 3)\n    s = saturation[:, None, None]\n"
+        "    mix = (s * torch.eye(3) + (1 - s) * grey) * (brightness * contrast)[:, None, None]\n"
+        "    rest = ((1 - contrast) * brightness * mean_grey)[:, None, None].expand(-1, 3, 1)\n"
+        "    return torch.cat([mix, rest], 2)",
     },
     "02": {
         "four_turns": "return torch.cat([images.rot90(k, (2, 3)) for k in range(4)])",
