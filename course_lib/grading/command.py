@@ -21,8 +21,12 @@ _LEVELS = ("bubblewrap", "limits")
 )
 @click.option("--scheduler", default="", metavar="ADDRESS", help="Of a Dask scheduler, whose workers grade.")
 @click.option("--secret", default="", help="What the questions are drawn from; by default the folder's own.")
-@click.option("--cell", default=30, show_default=True, type=click.IntRange(min=1), help="Seconds that a cell may take.")
-@click.option("--total", default=180, show_default=True, type=click.IntRange(min=1), help="Seconds for a notebook.")
+@click.option(
+    "--cell", default=30, show_default=True, type=click.IntRange(min=1), help="Seconds of the processor for a cell."
+)
+@click.option(
+    "--total", default=300, show_default=True, type=click.IntRange(min=1), help="Seconds for a notebook, by the clock."
+)
 @click.option("--self-test", "tests_itself", is_flag=True, help="Run the attack corpus on this machine instead.")
 def grade(
     submissions: tuple[Path, ...],

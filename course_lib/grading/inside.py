@@ -6,17 +6,22 @@ with the learner's code, so that what it reports is a claim; and it decides noth
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
 import os
 import resource
+import signal
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
 _MOST_OUTPUT = 2_000_000  # characters of outputs of one cell that are kept
-_TO_IMPORT = 120  # seconds for the course's imports, on a busy machine
-_GRACE = 5  # seconds that a kernel has to come back after it was interrupted
+_POLL = 0.2  # seconds between two looks at the clock
+_BUSY = 6  # a cell may take so many times its seconds on the wall
+_GRACE = 3  # seconds that a kernel has to come back after it was interrupted
 
 
 def set_limits(limits: dict[str, int]) -> None:
@@ -29,6 +34,54 @@ def set_limits(limits: dict[str, int]) -> None:
             resource.setrlimit(number, (value, value))
 
 
+class Clock(threading.Thread):
+    """Interrupts the kernel when a cell has used up its time, and kills it when that does not help.
+
+    seconds: of the processor, which a busy machine gives slowly; or _BUSY times as many on the wall, for who only waits.
+    """
+
+    def __init__(self, kernel: Any, seconds: float) -> None:
+        super().__init__(daemon=True)
+        self.kernel, self.seconds, self.going = kernel, seconds, False
+
+    def start_cell(self, until: float) -> None:
+        """Begin to count for a cell. until: the time at which all has to be over."""
+        self.before, self.wall, self.until, self.ended, self.going = self.spent(), time.time(), until, "", True
+
+    def spent(self) -> float:
+        """Seconds of the processor that the kernel and its children have used."""
+        import psutil
+
+        try:
+            return sum(sum(one.cpu_times()[:4]) for one in (self.kernel, *self.kernel.children(recursive=True)))
+        except psutil.Error:
+            return 0
+
+    def run(self) -> None:
+        """Look again and again."""
+        while True:
+            time.sleep(_POLL)
+            if self.going:
+                self.look(max(self.spent() - self.before, (time.time() - self.wall) / _BUSY))
+
+    def look(self, used: float) -> None:
+        """Interrupt, or kill, where it is time to."""
+        if time.time() > self.until:
+            self.ended = "total"
+            self.send(signal.SIGKILL)
+        elif not self.ended and used > self.seconds:
+            self.ended, self.seconds_more = "time", used + _GRACE
+            self.send(signal.SIGINT)
+        elif self.ended == "time" and used > self.seconds_more:
+            self.ended = "deaf"
+            self.send(signal.SIGKILL)
+
+    def send(self, number: int) -> None:
+        """Send the kernel a signal, should it still be there."""
+        with contextlib.suppress(OSError):
+            os.kill(self.kernel.pid, number)
+
+
 def execute(notebook: Path, report: Path, seconds: float, total: float) -> None:
     """Execute the notebook cell by cell, and write down how each answer cell and probe ended. Does not return.
 
@@ -36,7 +89,8 @@ def execute(notebook: Path, report: Path, seconds: float, total: float) -> None:
     """
     sys.modules["rfc3987_syntax"] = None  # jsonschema does without; its grammar takes longer than all the rest
     import papermill
-    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+    import psutil
+    from nbclient.exceptions import DeadKernelError
     from papermill.clientwrap import PapermillNotebookClient
     from papermill.engines import NBClientEngine, papermill_engines
 
@@ -45,10 +99,10 @@ def execute(notebook: Path, report: Path, seconds: float, total: float) -> None:
 
         def execute(self, **_: Any) -> None:
             self.reset_execution_trackers()
-            self.kept = 0
             with self.setup_kernel():
+                self.clock = Clock(psutil.Process().children()[0], seconds)
+                self.clock.start()
                 for index in range(len(self.nb.cells)):
-                    self.kept = 0
                     ended = self.end_of(index)
                     if index == 0:  # the imports, before any of the learner's code
                         tell(ended, self.nb.cells[0])
@@ -60,35 +114,16 @@ def execute(notebook: Path, report: Path, seconds: float, total: float) -> None:
 
         def end_of(self, index: int) -> str:
             """Execute a cell, and say how it ended."""
-            left = min(seconds, self.until - time.time()) if index else _TO_IMPORT
-            if left <= 0:
-                return "total"
-            self.timeout = max(1, round(left))
+            self.kept = 0
+            self.clock.start_cell(self.until if index else math.inf)
+            self.clock.going = index > 0
             try:
                 self.execute_cell(self.nb.cells[index], index)
             except DeadKernelError:
-                return "died"
-            except CellTimeoutError:
-                return "time" if self.comes_back(self.nb.cells[index]) else "deaf"
-            return "done"
-
-        def comes_back(self, cell: Any) -> bool:
-            """Interrupt the kernel, and see whether it then answers."""
-            self.timeout = _GRACE
-            try:
-                self.interrupt()
-                self.wait_for_reply(self.kc.kernel_info(), cell)
-            except (CellTimeoutError, DeadKernelError, RuntimeError):
-                return False
-            return True
-
-        def interrupt(self) -> None:
-            from jupyter_core.utils import ensure_async, run_sync
-
-            async def stop() -> None:
-                await ensure_async(self.km.interrupt_kernel())
-
-            run_sync(stop)()
+                return self.clock.ended or "died"
+            finally:
+                self.clock.going = False
+            return self.clock.ended or "done"
 
         def output(self, outs: list[Any], msg: dict[str, Any], *rest: Any) -> Any:
             self.kept += sum(len(str(part)) for part in msg["content"].values())

@@ -10,8 +10,9 @@ MOST_RUNS = 4
 
 @dataclass(frozen=True)
 class Rules:
-    """sandbox: the level. cell: seconds that one cell may take. total: seconds for all cells of one run."""
+    """sandbox: the level. cell: seconds of the processor that one cell may take. total: seconds for all cells of one run,
+    by the clock on the wall."""
 
     sandbox: str = "bubblewrap"
     cell: int = 30
-    total: int = 180
+    total: int = 300

@@ -37,8 +37,8 @@ _OUTSIDE = {
     "disk": "it wrote more than a submission may",
 }
 _INSIDE = {
-    "time": "it took more than {cell} seconds",
-    "deaf": "it took more than {cell} seconds, and could not be interrupted",
+    "time": "it took more than {cell} seconds of the processor, or did nothing for longer",
+    "deaf": "it took more than {cell} seconds of the processor, and could not be interrupted",
     "died": "it ended the kernel",
     "total": "the whole took more than {total} seconds",
 }

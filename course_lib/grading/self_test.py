@@ -25,7 +25,7 @@ from course_lib.grading.descendants import adopt_orphans, living_descendants
 from course_lib.grading.rules import Rules
 from course_lib.notebooks import find_notebooks
 
-_RULES = {"cell": 8, "total": 60}
+_RULES = {"cell": 5, "total": 120}
 _HONEST = 3  # right and plain submissions among the attacks
 
 
