@@ -37,7 +37,7 @@ def set_limits(limits: dict[str, int]) -> None:
 class Clock(threading.Thread):
     """Interrupts the kernel when a cell has used up its time, and kills it when that does not help.
 
-    seconds: of the processor, which a busy machine gives slowly; or _BUSY times as many on the wall, for who only waits.
+    seconds: of the processor, which a busy machine gives slowly; or _BUSY times as many by the clock, for who waits.
     """
 
     def __init__(self, kernel: Any, seconds: float) -> None:

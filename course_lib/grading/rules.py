@@ -10,8 +10,8 @@ MOST_RUNS = 4
 
 @dataclass(frozen=True)
 class Rules:
-    """sandbox: the level. cell: seconds of the processor that one cell may take. total: seconds for all cells of one run,
-    by the clock on the wall."""
+    """sandbox: the level. cell: seconds of the processor that one cell may take. total: seconds by the clock, for all
+    cells of one run."""
 
     sandbox: str = "bubblewrap"
     cell: int = 30
