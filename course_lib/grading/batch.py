@@ -132,7 +132,7 @@ def grade_apart(folder: str, submission: str, rules: Rules) -> dict[str, Any]:
     command = [sys.executable, "-m", "course_lib.grading.one", folder, submission, json.dumps(asdict(rules))]
     # Bubblewrap's processes end with it at once; at the other level it first has to end what it started.
     by = signal.SIGKILL if rules.sandbox == "bubblewrap" else signal.SIGTERM
-    longest = MOST_RUNS * (rules.total + _BESIDES) + _BESIDES
+    longest = (MOST_RUNS + 1) * (rules.total + _BESIDES) + _BESIDES
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=longest, preexec_fn=ends_with_its_parent(by)

@@ -1,7 +1,8 @@
 """Running a submission in the sandbox until every exercise that can reply has replied.
 
 Where code ends the kernel, or the sandbox, or takes the later replies away, the first exercise without a reply is the
-culprit: it is left out, and the rest runs again, so that the others keep their points.
+culprit: it is left out, and the rest runs again, so that the others keep their points. A kernel that was told to end
+may answer a few cells more; so what died with it is asked once again by itself.
 """
 
 from __future__ import annotations
@@ -76,20 +77,26 @@ def collect_replies(
     replies, asked = Replies(), dict(answers)
     with _workplace() as place:
         copy_library(place / "library", library)
-        for attempt in range(MOST_RUNS):
-            if not asked:
-                break
-            job = _new_job(place, attempt, asked, questions)
+
+        def run_once(folder: str, asked: Mapping[str, str]) -> list[str]:
+            """Ask these, and return the exercises that did not reply."""
+            job = _new_job(place / folder, place / "library", asked, questions)
             seen = job.seen(rules.sandbox)
-            notebook = assemble(trusted, asked, settings, seen.input, seen.work)
-            _prepare(job, notebook, rules)
+            _prepare(job, assemble(trusted, asked, settings, seen.input, seen.work), rules)
             end = run(job, _command(job, rules), rules.sandbox, rules.total, hidden)
             if end.ready != "ready":
                 raise CourseError(f"the sandbox did not start: {end.ready}")
-            missing = _take(job, asked, end.why, rules, replies)
+            return _take(job, asked, end.why, rules, replies)
+
+        for attempt in range(MOST_RUNS):
+            missing = run_once(str(attempt), asked) if asked else []
             if len(missing) < 2:  # without it the others would reply no more than they did
                 break
             del asked[missing[0]]
+        late = {key: answer for key, answer in answers.items() if replies.stopped.get(key) == _INSIDE["died"]}
+        late = {key: answer for key, answer in late.items() if key not in replies.values}
+        if late and len(late) < len(answers):  # a kernel may die some cells after the one that ended it
+            run_once("late", late)
     return replies
 
 
@@ -118,9 +125,8 @@ def _remove(folder: Path) -> None:
         subprocess.run([*command, "--", str(folder)], capture_output=True)
 
 
-def _new_job(place: Path, attempt: int, asked: Mapping[str, str], questions: Mapping[str, Any]) -> Job:
-    run_folder = place / str(attempt)
-    job = Job(run_folder / "input", place / "library", run_folder / "work")
+def _new_job(folder: Path, library: Path, asked: Mapping[str, str], questions: Mapping[str, Any]) -> Job:
+    job = Job(folder / "input", library, folder / "work")
     for folder in (job.input, job.work):
         folder.mkdir(parents=True)
     for key in asked:
