@@ -93,9 +93,9 @@ def collect_replies(
             if len(missing) < 2:  # without it the others would reply no more than they did
                 break
             del asked[missing[0]]
-        late = {key: answer for key, answer in answers.items() if replies.stopped.get(key) == _INSIDE["died"]}
-        late = {key: answer for key, answer in late.items() if key not in replies.values}
-        if late and len(late) < len(answers):  # a kernel may die some cells after the one that ended it
+        late = {key: answer for key, answer in answers.items() if key not in replies.values}
+        # A kernel may die some cells after the one that ended it.
+        if _INSIDE["died"] in replies.stopped.values() and len(late) < len(answers):
             run_once("late", late)
     return replies
 
