@@ -30,8 +30,20 @@ main.add_command(release)
 @click.option("-p", "given", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter of the notebooks.")
 @click.option("--out", type=click.Path(path_type=Path), help="The folder to write to; by default a new one in runs/.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write results.json here too.")
-def run(profile: str, only: str, given: tuple[tuple[str, str], ...], out: Path | None, json_path: Path | None) -> None:
-    """Execute the notebooks in order and show what each layer learned."""
+@click.option("--image", "images", multiple=True, type=click.Path(path_type=Path), help="A gallery instead: see below.")
+def run(
+    profile: str,
+    only: str,
+    given: tuple[tuple[str, str], ...],
+    out: Path | None,
+    json_path: Path | None,
+    images: tuple[Path, ...],
+) -> None:
+    """Execute the notebooks in order and show what each layer learned.
+
+    With --image, a photograph or a folder of them, as often as you like: one page for each instead, by notebook 13, and
+    a gallery that leads to them. Pages that are in --out already are kept.
+    """
     from course_lib.files import make_folder
     from course_lib.notebooks import find_notebooks, set_parameters
     from course_lib.profiles import runnable_profile
@@ -39,6 +51,8 @@ def run(profile: str, only: str, given: tuple[tuple[str, str], ...], out: Path |
 
     if only and not names(only):
         raise CourseError(f"--only takes numbers or names of notebooks, as in 02,06; got {only!r}")
+    if images:
+        _make_gallery(images, profile, given, out, bool(only or json_path))
     paths = find_notebooks(names(only))
     values = {"PROFILE": profile} | {name: from_here(name, value) for name, value in given}
     parameters = set_parameters(values, paths)
@@ -49,6 +63,27 @@ def run(profile: str, only: str, given: tuple[tuple[str, str], ...], out: Path |
     results = run_notebooks(parameters, chosen.name, folder, json_path)
     click.echo(describe(results, folder))
     sys.exit(any(result.status != "ok" for result in results))
+
+
+def _make_gallery(
+    images: tuple[Path, ...], profile: str, given: tuple[tuple[str, str], ...], out: Path | None, more: bool
+) -> None:
+    """Make the gallery, and end: 0 where every photograph has its page."""
+    from course_lib.notebooks import find_notebooks, set_parameters
+    from course_lib.profiles import runnable_profile
+    from course_lib.trained import runs_folder
+    from course_lib.your_image.gallery import NOTEBOOK, make_gallery
+
+    if more or "SOURCE" in dict(given):
+        raise CourseError("--image runs notebook 13 on pictures of yours; leave out --only, --json and -p SOURCE")
+    (path,) = find_notebooks([NOTEBOOK])
+    values = {"PROFILE": profile} | {name: from_here(name, value) for name, value in given}
+    parameters = set_parameters(values, [path])[path]
+    chosen = runnable_profile(values["PROFILE"], or_quick=values.get("OR_QUICK", "").lower() == "true")
+    folder = out or runs_folder(f"gallery-{chosen.name}")
+    entries = make_gallery(images, parameters, chosen.name, folder, click.echo)
+    click.echo(f"Pictures:  open {folder / 'index.html'} in a browser")
+    sys.exit(any(entry.error for entry in entries))
 
 
 @main.command("train")

@@ -10,7 +10,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import nbformat
 
 from course_lib.charts import accuracy_by_layer
@@ -19,6 +18,7 @@ from course_lib.files import make_folder, write_file
 from course_lib.machine import describe_machine
 from course_lib.notebooks import NotebookResult, execute
 from course_lib.results import accuracy_table
+from course_lib.templates import templates
 from course_lib.trained import runs_folder
 
 CELL_SECONDS = {"quick": 1800}
@@ -78,14 +78,17 @@ def summarise(results: Sequence[NotebookResult], profile: str) -> dict[str, Any]
 def report(results: Sequence[NotebookResult], profile: str, notebooks: Path) -> str:
     """One HTML page, complete in itself, with the figures and all pictures of the executed notebooks."""
     rows = [row for result in results for row in result.probes]
-    template = jinja2.Environment(loader=jinja2.PackageLoader("course_lib", "."), autoescape=True)
-    return template.get_template("report.html.j2").render(
-        profile=profile,
-        date=datetime.now().strftime("%d %B %Y, %H:%M"),
-        machine=describe_machine(),
-        notebooks=[asdict(result) | _title_and_pictures(notebooks / f"{result.name}.ipynb") for result in results],
-        table=accuracy_table(rows).to_html(border=0, index=False) if rows else "",
-        layers=accuracy_by_layer(rows, "Linear probes").html() if rows else "",
+    return (
+        templates()
+        .get_template("report.html.j2")
+        .render(
+            profile=profile,
+            date=datetime.now().strftime("%d %B %Y, %H:%M"),
+            machine=describe_machine(),
+            notebooks=[asdict(result) | _title_and_pictures(notebooks / f"{result.name}.ipynb") for result in results],
+            table=accuracy_table(rows).to_html(border=0, index=False) if rows else "",
+            layers=accuracy_by_layer(rows, "Linear probes").html() if rows else "",
+        )
     )
 
 

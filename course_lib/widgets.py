@@ -78,6 +78,24 @@ class Panel:
         return {"application/vnd.jupyter.widget-view+json": view} | self._first.bundle()
 
 
+class SourcePanel(Panel):
+    """A panel over a source that its controls can change."""
+
+    def __init__(
+        self,
+        chosen: _Chosen,
+        draw: Callable[[], tuple[np.ndarray, str]],
+        controls: Sequence[widgets.Widget],
+    ) -> None:
+        super().__init__(draw, controls)
+        self._chosen = chosen
+
+    @property
+    def source(self) -> Source:
+        """The source that is shown now, on the CPU."""
+        return self._chosen.source
+
+
 def panel_over(controls: Sequence[widgets.Widget], draw: Callable[[], tuple[np.ndarray, str]]) -> Panel:
     """A panel that is drawn anew when any of its controls moves."""
     panel = Panel(draw, [widgets.HBox(controls, layout=WRAP)])
@@ -111,7 +129,7 @@ class _Chosen:
 
 def explore_crops(
     source: Source, scheme: CropScheme | None = None, seed: int = 0, side: int = 32, parts: Parts | None = None
-) -> Panel:
+) -> SourcePanel:
     """A slider for every number of the scheme, over `crop_panel`; other photographs; and a button that deals again.
 
     parts: functions to use in place of the library's, such as a learner's own.
@@ -132,7 +150,7 @@ def explore_crops(
     columns = [list(sliders.values())[:4], list(sliders.values())[4:]]
     boxes = [widgets.VBox(column) for column in columns]
     buttons = widgets.VBox([choice, upload, deal, *_sweep(sliders)])
-    panel = Panel(draw, [widgets.HBox([*boxes, buttons])])
+    panel = SourcePanel(chosen, draw, [widgets.HBox([*boxes, buttons])])
     for slider in sliders.values():
         slider.observe(panel.redraw, "value")
     _on_choice(choice, upload, chosen, panel)

@@ -401,6 +401,13 @@ ANSWERS = {
         "correlate": "f = torch.fft.fft2\n    spectrum = f(image) * f(template, s=image.shape).conj()\n"
         "    return torch.fft.ifft2(spectrum).real",
     },
+    "13": {
+        "neighbours": "a, b = grey[:, :-1].flatten().double(), grey[:, 1:].flatten().double()\n"
+        "    a, b = a - a.mean(), b - b.mean()\n    scale = (a.square().sum() * b.square().sum()).sqrt()\n"
+        "    return float((a * b).sum() / scale) if scale > 1e-9 else 0.0",
+        "beaten": "return [name for name, seeds in zip(names, accuracies) if all(mine > one for one in seeds)]",
+        "brier": "return sum((s - int(r)) ** 2 for s, r in zip(sure, right)) / len(sure)",
+    },
 }
 """What a learner may write, in words of its own; never the library's functions."""
 
