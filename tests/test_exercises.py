@@ -287,3 +287,12 @@ def test_asking_imports_no_right_answer() -> None:
     loaded = done.stdout.split()
     assert "course_lib.exercises.asking" in loaded
     assert not [name for name in loaded if name.startswith("course_lib.exercises.ex0")]
+
+
+@pytest.mark.parametrize("key", EXERCISES)
+def test_what_was_right_for_other_questions_is_wrong(key: str) -> None:
+    """Or a learner would hand in a list of answers in the place of a function."""
+    exercise = EXERCISES[key]
+    known = ask(exercise.answer, exercise.questions(0), exercise.setting)
+    hits = [seed for seed in range(1, 31) if not judge(key, exercise.questions(seed), known)]
+    assert hits == [] or exercise.setting, f"the answers to seed 0 are right for the seeds {hits}"

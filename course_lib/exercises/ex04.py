@@ -49,7 +49,7 @@ def _pictures_again(seed: int) -> list[tuple]:
     Some are a mixture that resembles another one more, though their own finds them; some are a copy of another one.
     """
     draws = draws_of(seed)
-    return [_pictures_with(whole(3, 5, draws), whole(2, 4, draws), draws) for _ in range(2)]
+    return [_pictures_with(whole(3, 5, draws), whole(1, 5, draws), draws) for _ in range(4)]
 
 
 def _pictures_with(mixed: int, lost: int, draws: torch.Generator) -> tuple[Tensor, Tensor]:

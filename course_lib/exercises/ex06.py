@@ -50,12 +50,12 @@ def _each_by_its_own(train: Tensor, test: Tensor) -> tuple[Tensor, Tensor]:
 def _layers(seed: int) -> list[tuple]:
     """Maps that are to be pooled, then maps that are small already, then more channels than numbers."""
     draws = draws_of(seed)
-    channels, side = whole(48, 96, draws), whole(3, 5, draws)
-    small, many = whole(4, 7, draws), whole(60, 90, draws)
+    pooled = [(whole(48, 96, draws), whole(3, 5, draws)) for _ in range(4)]
+    small = [whole(4, 9, draws) for _ in range(2)]
     return [
-        (torch.zeros(2, channels, 64, 64), int(channels * (side + 0.8) ** 2)),
-        (torch.zeros(1, whole(8, 16, draws), small, small), whole(1_200, 1_500, draws)),
-        (torch.zeros(1, many, 6, 6), whole(20, 50, draws)),
+        *((torch.zeros(1, n, 64, 64), int(n * (side + 0.8) ** 2)) for n, side in pooled),
+        *((torch.zeros(1, whole(8, 12, draws), side, side), whole(1_600, 1_900, draws)) for side in small),
+        (torch.zeros(1, whole(60, 90, draws), 6, 6), whole(20, 50, draws)),
     ]
 
 

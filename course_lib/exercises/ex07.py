@@ -100,11 +100,15 @@ def _filtered(values: Tensor, filter_: Tensor) -> Tensor:
 
 
 def _rankings(seed: int) -> list[tuple]:
-    """Two pairs of lists of which a few neighbours changed places, and a pair in which two accuracies are level."""
+    """Pairs of lists of which some neighbours changed places, and a pair in which two accuracies are level."""
     draws = draws_of(seed)
-    level = sorted(round(value, 3) for value in between(0.2, 0.9, 4, draws).tolist())
+    level = [
+        round(0.1 * i + value, 3) for i, value in enumerate(between(0.1, 0.15, whole(4, 8, draws), draws).tolist())
+    ]
     swapped = [level[1], level[0], *level[2:]]
-    return [_ranking(5, 2, draws), _ranking(7, 3, draws), ([level[0], level[0], *level[2:]], swapped)]
+    lengths = [whole(6, 12, draws) for _ in range(3)]
+    pairs = [_ranking(n, whole(2, n // 2, draws), draws) for n in lengths]
+    return [*pairs, ([level[0], level[0], *level[2:]], swapped)]
 
 
 def _ranking(n: int, swaps: int, draws: torch.Generator) -> tuple[list[float], list[float]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from scipy.special import stdtrit
 
 from course_lib.evidence import FAILS, HOLDS, UNDECIDED, above, interval, paired
 from course_lib.exercises.compare import each, numbers
-from course_lib.exercises.drawing import between, draws_of
+from course_lib.exercises.drawing import between, draws_of, whole
 from course_lib.exercises.exercise import Exercise, Mistake, Quiz
 from course_lib.exercises.plain import name_of
 
@@ -88,9 +89,21 @@ def _t(points: list[float]) -> float:
 
 
 def _intervals(seed: int) -> list[tuple]:
-    """Above the bound, below it, about it; and about another bound than 0, which lies above 0 itself."""
-    a, b, c, d = (round(size, 2) for size in between(0.2, 2, 4, draws_of(seed)).tolist())
-    return [(a, a + b, 0.0), (-c - d, -c, 0.0), (-a, b, 0.0), (b, b + c + d, b + c)]
+    """Above a bound of 0, below it and about it; and the same for another bound, far above 0: two or three of each, in
+    any order."""
+    draws, questions = draws_of(seed), []
+    for bound in (0.0, round(float(between(3, 5, 1, draws)), 2)):
+        for low, high in ((0.1, 2), (-2, -0.1), (-1, 1)):
+            for _ in range(whole(2, 3, draws)):
+                ends = sorted(between(low, high, 2, draws).tolist()) if low * high > 0 else _about_zero(draws)
+                questions.append((*(round(bound + end, 2) for end in ends), bound))
+    return [questions[i] for i in torch.randperm(len(questions), generator=draws).tolist()]
+
+
+def _about_zero(draws: torch.Generator) -> tuple[float, float]:
+    """The ends of an interval with 0 inside."""
+    below, beyond = between(0.1, 1, 2, draws).tolist()
+    return -below, beyond
 
 
 def _explain_above(questions: list[tuple], answers: list[Any]) -> str:
@@ -99,15 +112,28 @@ def _explain_above(questions: list[tuple], answers: list[Any]) -> str:
     expected = [above(*question) for question in questions]
     if answers == expected:
         return ""
-    if answers[:3] == expected[:3]:
-        return "Right for a bound of 0; another bound is not looked at."
-    if UNDECIDED not in answers:
-        return "An interval with the bound inside it decides nothing, and you decide by its middle."
-    if answers[:2] == [FAILS, HOLDS]:
-        return "The other way round: the claim is that the difference is above the bound."
-    if answers[1] == UNDECIDED:
-        return "An interval that lies wholly below the bound says more than that it is not above."
-    return "An interval that lies wholly above the bound is enough for the claim."
+    for words, wrong in _JUDGED.items():
+        if answers == [wrong(*question) for question in questions]:
+            return words
+    return "At least one interval is judged wrongly. Is the bound below it, above it, or inside?"
+
+
+_JUDGED: dict[str, Callable[[float, float, float], str]] = {
+    "Right for a bound of 0; another bound is not looked at.": lambda low, high, b: above(low, high, 0),
+    "An interval with the bound inside it decides nothing, and you decide by its middle.": lambda low, high, b: (
+        HOLDS if low + high > 2 * b else FAILS
+    ),
+    "The other way round: the claim is that the difference is above the bound.": lambda low, high, b: above(
+        -high, -low, -b
+    ),
+    "An interval that lies wholly below the bound says more than that it is not above.": lambda low, high, b: (
+        HOLDS if low > b else UNDECIDED
+    ),
+    "An interval that lies wholly above the bound is enough for the claim.": lambda low, high, b: (
+        FAILS if high < b else UNDECIDED
+    ),
+}
+"""What each mistake answers, under what is said of it."""
 
 
 EXERCISES = {
@@ -158,11 +184,8 @@ EXERCISES = {
         _intervals,
         _explain_above,
         (
-            Mistake(lambda low, high, b: HOLDS if low + high > 2 * b else FAILS, "decide by its middle"),
-            Mistake(lambda low, high, b: above(-high, -low, -b), "The other way round"),
-            Mistake(lambda low, high, b: HOLDS if low > b else UNDECIDED, "says more than that"),
-            Mistake(lambda low, high, b: FAILS if high < b else UNDECIDED, "is enough for the claim"),
-            Mistake(lambda low, high, b: above(low, high, 0), "another bound is not looked at"),
+            *(Mistake(wrong, words) for words, wrong in _JUDGED.items()),
+            Mistake(lambda low, high, b: UNDECIDED, "At least one interval is judged wrongly"),
             Mistake(lambda low, high, b: low > b, "one of the three words"),
         ),
         "easy",

@@ -24,7 +24,7 @@ def _greys(seed: int) -> list[tuple]:
     for height, width in ((9, 12), (14, 8)):
         rows, noise = torch.randn(height, width, generator=draws).cumsum(1), torch.randn(1, width, generator=draws)
         found.append((0.2 * rows + 0.5 * noise + 3 + 0.1 * torch.randn(height, width, generator=draws),))
-    return [*found, (torch.full((5, 6), float(between(0.2, 0.8, 1, draws))),)]
+    return [*found, (torch.full((5, 6), whole(2, 7, draws) / 8),)]  # a number whose mean is itself, in any precision
 
 
 def _pearson(one: Tensor, other: Tensor) -> float:
@@ -75,14 +75,18 @@ _NAMES = ("waves", "sand", "a street", "a page", "leaves", "a roof", "snow", "a 
 def _tables(seed: int) -> list[tuple]:
     """Pictures of all kinds: all seeds below, most below, one below, none below."""
     draws, questions = draws_of(seed), []
-    for _ in range(2):
+    for _ in range(3):
         mine = round(float(between(50, 60, 1, draws)), 1)
-        offsets = [[-3, -1, -2], [1, -4, -2], [-1, 2, 3], [2, 1, 3]]
-        order = torch.randperm(len(offsets), generator=draws).tolist()
-        first = whole(0, len(_NAMES) - len(offsets), draws)
-        accuracies = [[round(mine + offset, 1) for offset in offsets[i]] for i in order]
-        questions.append((mine, list(_NAMES[first : first + len(offsets)]), accuracies))
+        kinds = [*range(len(_OFFSETS)), *(whole(0, len(_OFFSETS) - 1, draws) for _ in range(whole(0, 3, draws)))]
+        kinds = [kinds[i] for i in torch.randperm(len(kinds), generator=draws).tolist()]
+        names = [_NAMES[i] for i in torch.randperm(len(_NAMES), generator=draws).tolist()]
+        accuracies = [[round(mine + offset, 1) for offset in _OFFSETS[kind]] for kind in kinds]
+        questions.append((mine, names[: len(kinds)], accuracies))
     return questions
+
+
+_OFFSETS = ([-3, -1, -2], [1, -4, -2], [-1, 2, 3], [2, 1, 3])
+"""How far the seeds of a picture lie from `mine`, for each kind."""
 
 
 def _those(is_so: Callable[[float, list[float]], bool]) -> Callable[..., list[str]]:
