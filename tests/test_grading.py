@@ -79,7 +79,7 @@ def test_no_answer_and_no_check_is_in_the_sandboxes_library(tmp_path: Path) -> N
     known = find_exercises()
     copy_library(tmp_path, [exercise.answer for exercise in known.values()])
     inner = {path.name for path in (tmp_path / "course_lib/exercises").iterdir()}
-    assert inner == {"__init__.py", "asking.py", "plain.py", "settings.py"}
+    assert inner == {"__init__.py", "asking.py", "compare.py", "plain.py", "settings.py"}
     assert not {"grading", "bench", "assets"} & {path.name for path in (tmp_path / "course_lib").iterdir()}
     names = {key: [e.answer.__module__, e.answer.__qualname__] for key, e in known.items()}
     code = (
@@ -151,7 +151,8 @@ def test_a_claim_is_a_small_file_of_json_or_nothing(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "deep").write_text("[" * 50_000)
     (tmp_path / "pickle").write_bytes(b"\x80\x04.")
-    assert read_claim(good, 100) == [1]
+    (tmp_path / "many").write_text("[" + "[]," * 1_000_000 + "1]")
+    assert read_claim(good, 100) == [1] and read_claim(tmp_path / "many", 10_000_000) is None
     for name in ("big", "link", "pipe", "folder", "deep", "pickle", "none"):
         assert read_claim(tmp_path / name, 1000) is None, name
 
@@ -192,6 +193,8 @@ def test_pictures_keep_their_words_and_nothing_else_is_kept() -> None:
     found = pictures_of([{"data": {"text/html": [page]}}, plain, *odd])
     assert [picture["alt"] for picture in found] == ["A <b>", "two", ""]
     assert all(picture["png"] == PNG for picture in found)
+    broken = {"data": {"text/html": f'<img alt="a" src="data:image/png;base64,{PNG}"><![x[a]]><img>'}}
+    assert [picture["alt"] for picture in pictures_of([broken, plain])] == ["a", "two"]
 
 
 # The views
@@ -307,6 +310,29 @@ def test_whatever_a_learner_writes_is_text_on_the_page(tmp_path: Path, here: lis
     assert any("&lt;script&gt;alert(1)" in page and "{{ 7 * 7 }}" in page for page in pages)
     assert any(picture in page for page in pages)
     assert {*rows(tmp_path / "out")} == {name, "'=1+1"}
+
+
+def test_no_name_ends_a_grading_or_talks_to_a_terminal(tmp_path: Path, here: list[str]) -> None:
+    name, said = os.fsdecode(b"\xff\x1b]0;owned\x07"), []
+    files = {f"{name}/01_one_image_a_million_crops.ipynb": b"{", f"{name}/02_rotnet.ipynb": b"{"}
+    inbox = write(tmp_path / "inbox", files | {"a;=cmd.ipynb": b"{", "＝1.ipynb": b"{", "zoe.ipynb": b"{"})
+    grade([inbox], tmp_path / "out", Rules(), say=said.append)
+    assert len(said) == 5 and all(line.isprintable() and line.encode() for line in said)
+    text = (tmp_path / "out/grades.csv").read_text(encoding="utf-8")
+    assert '"a;=cmd"' in text and '"\'＝1"' in text and len(rows(tmp_path / "out")) == 4
+
+
+def test_what_is_written_is_not_taken_in_again(tmp_path: Path, here: list[str]) -> None:
+    inbox = write(tmp_path / "inbox", {"ada.ipynb": b"{"})
+    for out in (inbox, inbox / "grades", inbox / "a/b"):
+        with pytest.raises(CourseError, match="and would be graded with it; choose another --out"):
+            grade([inbox], out, Rules(), say=lambda _: None)
+    assert [path.name for path in inbox.iterdir()] == ["ada.ipynb"]
+
+
+def test_nobody_has_anothers_page() -> None:
+    other = page_name("ada lovelace").removesuffix(".html")
+    assert page_name(other) != f"{other}.html" and page_name("ada-lovelace") == "ada-lovelace.html"
 
 
 def test_pages_have_names_that_no_system_minds() -> None:

@@ -12,6 +12,7 @@ import pytest
 from handing_in import CORPUS, code_cell, handed_in, template, trusted, write
 
 from course_lib.errors import CourseError
+from course_lib.grading import intake, submission
 from course_lib.grading.intake import LARGEST, Submission, learner_of, take_in
 from course_lib.grading.one import notebook_of
 from course_lib.grading.submission import AnswerCell, find_answer, is_attempted, read_cells
@@ -114,6 +115,35 @@ def test_zips_of_one_learner_and_of_many(tmp_path: Path) -> None:
     assert [row.learner for row in taken(inner)] == ["carl"]
 
 
+def test_a_zip_in_a_folder_speaks_for_nobody_else(tmp_path: Path) -> None:
+    zipped(tmp_path / "eve.zip", {"ada.ipynb": SOME, "bob/02_rotnet.ipynb": SOME})
+    write(tmp_path, {"ada.ipynb": SOME})
+    assert sorted(row.learner for row in taken(tmp_path)) == ["ada", "eve/ada", "eve/bob"]
+
+
+def test_one_who_hands_in_too_much_takes_nobody_elses_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake, "_MOST", 8)
+    monkeypatch.setattr(intake, "_MOST_OF_ONE", 3)
+    monkeypatch.setattr(intake, "_ALL_OF_ONE", 2 * len(SOME))
+    files = {"ada/02_rotnet.ipynb": SOME, "zoe/02_rotnet.ipynb": SOME}
+    files |= {f"eve/02_rotnet ({i}).ipynb": SOME for i in range(5)} | {f"eve/venv/{i}.py": b"" for i in range(50)}
+    folder, whole = write(tmp_path / "inbox", files), zipped(tmp_path / "class.zip", files)
+    for path, eve in ((folder, ["", "", "", "More than 3"]), (whole, ["", "", "All of this", "More than 3"])):
+        rows = taken(path)
+        assert [row.learner for row in rows if not row.learner.startswith("eve")] == ["ada", "zoe"]
+        assert all(row.content and not row.problem for row in rows if row.learner in ("ada", "zoe"))
+        said = [row.problem for row in rows if row.learner == "eve"]
+        assert len(said) == 4 and all(words in one and bool(words) == bool(one) for words, one in zip(eve, said))
+
+
+def test_what_the_instructor_names_may_be_a_link(tmp_path: Path) -> None:
+    write(tmp_path, {"real/ada.ipynb": SOME, "bob.ipynb": SOME})
+    (tmp_path / "inbox").symlink_to(tmp_path / "real")
+    (tmp_path / "other.ipynb").symlink_to(tmp_path / "bob.ipynb")
+    rows = taken(tmp_path / "inbox", tmp_path / "other.ipynb")
+    assert [(row.learner, row.problem) for row in rows] == [("ada", ""), ("other", "")]
+
+
 def test_a_zip_writes_nothing_wherever_it_points(tmp_path: Path) -> None:
     folder = tmp_path / "inner"
     folder.mkdir()
@@ -204,6 +234,22 @@ def test_an_answer_is_found_by_its_key_its_id_or_its_name() -> None:
     split = answer_in(body, 'bounding_box = check("01.box", bounding_box)')
     assert split.source == body and split.attempted
     assert answer_in("%%time\n" + body, ids=(BOX.id,)).attempted, "a magic is an attempt"
+
+
+def test_asking_again_takes_nothing_away() -> None:
+    right = CORPUS.RIGHT[BOX.key]
+    again = 'check("01.box", bounding_box)', 'print(3)  # check("01.box", ...) said right', 'x = 1\ncheck("01.box", f)'
+    assert answer_in(right, *again).source == right
+    body = right.partition("bounding_box = check")[0]
+    assert answer_in(body, 'bounding_box = check("01.box", bounding_box)\nprint(bounding_box)').source == body
+
+
+def test_thousands_of_cells_are_not_all_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    monkeypatch.setattr(submission, "is_attempted", lambda source, _: read.append(source) or is_attempted(source, BOX))
+    right = CORPUS.RIGHT[BOX.key]
+    assert answer_in(right, *[f'# check("01.box"\n{i};' for i in range(500)]).source == right
+    assert len(read) < 50
 
 
 def test_too_long_an_answer_is_none() -> None:

@@ -64,6 +64,8 @@ def grade(
 
     if not scheduler:
         require_level(rules.sandbox)
+    if inside := [path for path in paths if path.resolve() in (folder.resolve(), *folder.resolve().parents)]:
+        raise CourseError(f"{folder} lies in {inside[0]}, and would be graded with it; choose another --out")
     folder = make_folder(folder)
     with _alone_in(folder):
         remove_leftovers()
@@ -158,9 +160,19 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 def line_of(one: Graded) -> str:
     """A result in a line: who, the points, the level of the sandbox, and how long it took."""
-    who = " ".join(one.learner.split())[:60]
+    who = _printable(" ".join(one.learner.split())[:60])
     if one.record is None or one.problem:
-        return f"{who}: not graded. {one.problem}"
+        return f"{who}: not graded. {_printable(one.problem)}"
     points = sum(exercise["points"] for exercise in one.record["exercises"])
     most = len(one.record["exercises"])
     return f"{who}: {points} of {most}, {one.record['sandbox']}, {one.record['seconds']} s"
+
+
+def _printable(text: str) -> str:
+    """A text that any terminal shows and none obeys."""
+    return "".join(one if one.isprintable() else "?" for one in readable(text))
+
+
+def readable(name: str) -> str:
+    """A name that any file can hold: what is no character of Unicode is written as its number."""
+    return name.encode("utf-8", "backslashreplace").decode()

@@ -9,15 +9,17 @@ from __future__ import annotations
 import os
 import stat
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 LARGEST = 20_000_000
 """Bytes of one notebook."""
 
-_MOST = 10_000  # files in one folder or zip
-_ALL_OF_A_ZIP = 2_000_000_000  # bytes, unpacked
+_MOST = 100_000  # notebooks in one folder or zip
+_MOST_OF_ONE = 100  # of one learner, beyond which the rest is left out
+_ALL_OF_ONE = 400_000_000  # bytes that the notebooks of one learner unpack to
 _DEEPEST = 20  # folders in folders
 _IGNORED = ("__MACOSX", "__pycache__")
 
@@ -44,25 +46,43 @@ def take_in(paths: Sequence[Path], course: Sequence[str]) -> Iterator[Submission
     """
     for path in paths:
         found = False
-        for submission in _in_path(path, course):
+        for submission in _not_too_many(_in_path(path, course)):
             yield submission
             found = True
         if not found:
             yield Submission(path.stem, str(path), problem="It holds no notebook.")
 
 
+def _not_too_many(submissions: Iterator[Submission]) -> Iterator[Submission]:
+    """As many as are allowed of each learner: one who hands in thousands takes nobody else's place."""
+    counts: Counter[str] = Counter()
+    for one in submissions:
+        counts[one.learner] += 1
+        if counts[one.learner] <= _MOST_OF_ONE:
+            yield one
+        elif counts[one.learner] == _MOST_OF_ONE + 1:
+            yield Submission(one.learner, one.file, problem=f"More than {_MOST_OF_ONE} files; the rest is left out.")
+
+
 def _in_path(path: Path, course: Sequence[str]) -> Iterator[Submission]:
-    if path.is_symlink() or not path.is_dir():
-        yield from _in_file(path, (path.name,), path.stem, course)
+    real = path.resolve()  # what the instructor names may be a link; what is in it may not
+    if not real.is_dir():
+        yield from _in_file(real, (path.name,), path.stem, course)
         return
-    waiting: list[tuple[str, ...]] = []
-    for count, parts in enumerate(_files_below(path)):
-        if count >= _MOST:
-            yield Submission(path.name, str(path), problem=f"It holds more than {_MOST:,} files; the rest is left out.")
-            return
-        waiting.append(parts)
-    for parts in _worth_a_row(waiting):
-        yield from _in_file(path.joinpath(*parts), parts, path.absolute().name, course)
+    for parts in _worth_a_row(_notebooks_and_some(_files_below(real))):
+        yield from _in_file(real.joinpath(*parts), parts, path.absolute().name, course, zip_of_one=True)
+
+
+def _notebooks_and_some(files: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """The notebooks and zips among files, and of the others as many: nobody reads a row for each of thousands."""
+    kept: Counter[bool] = Counter()
+    found = []
+    for parts in files:
+        kind = _is_handed_in(parts)
+        kept[kind] += 1
+        if kept[kind] <= _MOST:
+            found.append(parts)
+    return found
 
 
 def _files_below(folder: Path) -> Iterator[tuple[str, ...]]:
@@ -89,24 +109,34 @@ def _is_ignored(name: str) -> bool:
 
 def _worth_a_row(files: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
     """Notebooks and zips; of other files only those of folders that have neither, so that their learner has a row."""
-    handed_in = [parts for parts in files if _suffix(parts) in (".ipynb", ".zip")]
-    has_one = {parts[:-1] for parts in handed_in} - {()}
-    return [parts for parts in files if parts in handed_in or not any(parts[: len(has)] == has for has in has_one)]
+    has_one = {parts[:-1] for parts in files if _is_handed_in(parts)} - {()}
+    return [
+        parts
+        for parts in files
+        if _is_handed_in(parts) or not any(parts[:depth] in has_one for depth in range(1, len(parts) + 1))
+    ]
+
+
+def _is_handed_in(parts: Sequence[str]) -> bool:
+    return _suffix(parts) in (".ipynb", ".zip")
 
 
 def _suffix(parts: Sequence[str]) -> str:
     return Path(parts[-1]).suffix.lower()
 
 
-def _in_file(path: Path, parts: tuple[str, ...], container: str, course: Sequence[str]) -> Iterator[Submission]:
+def _in_file(
+    path: Path, parts: tuple[str, ...], container: str, course: Sequence[str], zip_of_one: bool = False
+) -> Iterator[Submission]:
     """The submissions in one file: itself, or those in a zip.
 
     parts: its names below what was given. container: the name of what it is in, for files named after a notebook.
+    zip_of_one: a zip is one learner's, whatever the names in it; else it is the class.
     """
     learner, suffix = learner_of(parts, container, course), _suffix(parts)
     try:
         if suffix == ".zip":
-            prefix = () if len(parts) == 1 else (*parts[:-1], Path(parts[-1]).stem)
+            prefix = (*parts[:-1], Path(parts[-1]).stem) if zip_of_one else ()
             with _opened(path, limit=None) as file:
                 yield from _in_zip(file, str(path), prefix, Path(parts[-1]).stem, course)
             return
@@ -176,15 +206,14 @@ def _in_zip(file: object, name: str, prefix: tuple[str, ...], stem: str, course:
         with zipfile.ZipFile(file) as archive:
             entries = {_names_of(entry): entry for entry in archive.infolist() if not entry.is_dir()}
             kept = [parts for parts in entries if parts and not any(map(_is_ignored, parts))]
-            if len(kept) > _MOST or not kept:
-                why = f"It holds more than {_MOST:,} files." if kept else "It holds no notebook."
-                yield Submission("/".join(prefix) or stem, name, problem=why)
+            if not kept:
+                yield Submission("/".join(prefix) or stem, name, problem="It holds no notebook.")
                 return
-            left = _ALL_OF_A_ZIP
-            for parts in sorted(_worth_a_row(kept)):
-                content, problem = _read_entry(archive, entries[parts], left)
-                left -= len(content)
+            read: Counter[str] = Counter()  # bytes, by learner
+            for parts in sorted(_worth_a_row(_notebooks_and_some(kept))):
                 learner = learner_of((*prefix, *parts), stem, course)
+                content, problem = _read_entry(archive, entries[parts], _ALL_OF_ONE - read[learner])
+                read[learner] += len(content)
                 yield Submission(learner, f"{name}/{'/'.join(parts)}", b"" if problem else content, problem)
     except Exception as error:  # zipfile raises what it likes for a damaged file
         yield Submission("/".join(prefix) or stem, name, problem=f"It is no zip that can be read ({error}).")
@@ -205,7 +234,7 @@ def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, left: int) -> 
     if entry.file_size > LARGEST or suffix != ".ipynb":
         return b"", _problem_of(suffix, entry.file_size)
     if left <= 0:
-        return b"", f"The zip unpacks to more than {_ALL_OF_A_ZIP / 1e9:.0f} GB."
+        return b"", f"All of this learner's unpacks to more than {_ALL_OF_ONE / 1e6:.0f} MB."
     try:
         with archive.open(entry) as file:
             content = file.read(LARGEST + 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 from collections.abc import Iterable, Iterator
 from html.parser import HTMLParser
 from typing import Any
@@ -33,14 +34,19 @@ def _found(outputs: Iterable[Any]) -> Iterator[tuple[str, str]]:
             continue
         page = _joined(data.get("text/html"))
         if "<img" in page:
-            reader = _Images()
-            reader.feed(page)
-            yield from reader.found
+            yield from _of_page(page)
         elif png := _joined(data.get("image/png")):
             words = output.get("metadata", {})
             words = words.get("image/png", {}) if isinstance(words, dict) else {}
             alt = words.get("alt") if isinstance(words, dict) else None
             yield "".join(png.split()), alt if isinstance(alt, str) else _joined(data.get("text/plain"))
+
+
+def _of_page(page: str) -> list[tuple[str, str]]:
+    reader = _Images()
+    with contextlib.suppress(AssertionError, ValueError):  # which the parser raises for some that are no HTML
+        reader.feed(page)
+    return reader.found
 
 
 def _joined(value: Any) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 import jinja2
 
 from course_lib.files import make_folder, write_file
-from course_lib.grading.batch import Graded
+from course_lib.grading.batch import Graded, readable
 from course_lib.grading.judging import VERDICTS
 from course_lib.grading.rules import Rules
 from course_lib.grading.trusted import trusted_notebooks
@@ -79,7 +79,8 @@ def _row(name: str, files: list[Graded], rules: Rules) -> Row:
     ]
     pictures = [picture for record in whole for picture in record["pictures"]]
     seconds = round(sum(record["seconds"] for record in whole), 1)
-    return Row(_readable(name), page_name(name), status, " ".join(reasons), results, pictures, seconds, rules.sandbox)
+    reason = readable(" ".join(reasons))
+    return Row(readable(name), page_name(name), status, reason, results, pictures, seconds, rules.sandbox)
 
 
 def _oddness(result: dict[str, Any]) -> str:
@@ -87,16 +88,11 @@ def _oddness(result: dict[str, Any]) -> str:
     return result["words"] if result["verdict"] in ("stopped", "missing") else result["note"]
 
 
-def _readable(name: str) -> str:
-    """A name that any file can hold: what is no character of Unicode is written as its number."""
-    return name.encode("utf-8", "backslashreplace").decode()
-
-
 def page_name(name: str) -> str:
     """A file name for a learner's page: the name itself where no system minds it, else a likeness and a hash."""
-    if re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,60}", name):
-        return f"{name}.html"
-    likeness = re.sub(r"[^\w-]+", "-", _readable(name))[:40].strip("-")
+    if re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,60}", name) and not re.search(r"-[0-9a-f]{10}$", name):
+        return f"{name}.html"  # a name that ends like a hash could be another's page
+    likeness = re.sub(r"[^\w-]+", "-", readable(name))[:40].strip("-")
     digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:10]
     return f"{likeness}-{digest}.html".lstrip("-")
 
@@ -110,7 +106,7 @@ def _columns(rows: Sequence[Row]) -> list[str]:
 def table(rows: Sequence[Row], exercises: Sequence[str]) -> str:
     """The text of grades.csv: a row a learner, a column an exercise; empty where its notebook was not handed in."""
     file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
+    writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     writer.writerow(["learner", *exercises, "total", "of", "status", "reason", "sandbox", "seconds"])
     for row in rows:
         points = [row.results[key]["points"] if key in row.results else "" for key in exercises]
@@ -121,7 +117,7 @@ def table(rows: Sequence[Row], exercises: Sequence[str]) -> str:
 
 def _harmless(text: str) -> str:
     """A text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    return f"'{text}" if text.startswith(tuple("=+-@\t\r\n＝＋－＠")) else text
 
 
 def summary(rows: Sequence[Row], exercises: Sequence[str], rules: Rules) -> str:

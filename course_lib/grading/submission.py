@@ -15,8 +15,10 @@ from typing import Any
 from course_lib.errors import CourseError
 from course_lib.grading.trusted import AnswerCell
 
-LONGEST = 100_000
+LONGEST = 20_000
 """Characters of one answer."""
+
+_MOST = 8  # cells that are looked at for one exercise
 
 
 @dataclass(frozen=True)
@@ -84,12 +86,14 @@ def fit(cells: Sequence[HandedIn], trusted: Sequence[AnswerCell]) -> int:
 def find_answer(cells: Sequence[HandedIn], exercise: AnswerCell) -> Answer:
     """The cell that answers an exercise, wherever it stands: by the key in its check(), its id, or what it defines.
 
-    Of several, the last that is attempted counts.
+    Of several, the last counts that is attempted and defines the function; else, the last that is attempted.
     """
     found = _candidates(cells, exercise)
     if not found:
         return Answer("", False)
     attempts = [cell for cell in found if is_attempted(cell.source, exercise)]
+    defining = [cell for cell in attempts if _defines(exercise).search(cell.source)]
+    attempts = defining or attempts  # a cell that only asks again takes nothing away
     chosen = (attempts or found)[-1].source
     if len(chosen) > LONGEST:
         return Answer("", False, f"The answer has {len(chosen):,} characters, and {LONGEST:,} are allowed.")
@@ -99,13 +103,27 @@ def find_answer(cells: Sequence[HandedIn], exercise: AnswerCell) -> Answer:
 
 def _candidates(cells: Sequence[HandedIn], exercise: AnswerCell) -> list[HandedIn]:
     asked = re.compile(rf"""check[ \t]*\([ \t]*["']{re.escape(exercise.key)}["']""")
-    defined = re.compile(
-        rf"^[ \t]*(?:def[ \t]+{exercise.name}\b|{exercise.name}[ \t]*=(?![ \t]*check\b))", re.MULTILINE
-    )
     marked = [cell for cell in cells if cell.id == exercise.id or asked.search(cell.source)]
-    if any(is_attempted(cell.source, exercise) for cell in marked):
+    marked = _last(marked, exercise)
+    if any(_defines(exercise).search(cell.source) and is_attempted(cell.source, exercise) for cell in marked):
         return marked
-    return marked + [cell for cell in cells if cell not in marked and defined.search(cell.source)]
+    return marked + _last([cell for cell in cells if cell not in marked], exercise, only_defining=True)
+
+
+def _last(cells: list[HandedIn], exercise: AnswerCell, only_defining: bool = False) -> list[HandedIn]:
+    """A few cells, in their order: the last that define the function, and of the others, too, unless they are left out.
+
+    To read a cell's code takes time, and a submission may hold thousands.
+    """
+    defining = [cell for cell in cells if _defines(exercise).search(cell.source)][-_MOST:]
+    others = [] if only_defining else [cell for cell in cells if cell not in defining][-_MOST:]
+    return [cell for cell in cells if cell in defining or cell in others]
+
+
+def _defines(exercise: AnswerCell) -> re.Pattern[str]:
+    """A line that gives the exercise's name to anything but what check() gives back."""
+    name = exercise.name
+    return re.compile(rf"^[ \t]*(?:def[ \t]+{name}\b|{name}[ \t]*=(?![ \t]*check\b))", re.MULTILINE)
 
 
 def is_attempted(source: str, exercise: AnswerCell) -> bool:
