@@ -21,7 +21,7 @@ from course_lib.checkpoints import Checkpoints
 from course_lib.datasets import CropDataset, LabelledImages
 from course_lib.errors import CourseError
 from course_lib.files import make_folder, sha256_of, write_file
-from course_lib.networks import AlexNet
+from course_lib.networks import Trunk
 from course_lib.pretext import Method, find_method
 from course_lib.profiles import Course
 from course_lib.recipes import Recipe
@@ -29,7 +29,7 @@ from course_lib.steps import History
 from course_lib.training import fit
 
 # The modules whose code decides what a training gives.
-_MODULES = "sources mips crops placing render datasets networks clustering recipes steps training pretext"
+_MODULES = "sources mips crops placing render datasets networks trunks clustering recipes steps training pretext"
 _CODE = tuple(f"course_lib.{module}" for module in _MODULES.split())
 
 
@@ -44,12 +44,12 @@ class Trained:
     loaded: bool
 
     @property
-    def trunk(self) -> AlexNet:
+    def trunk(self) -> Trunk:
         """The network without its head."""
         return self.method.trunk
 
 
-def untrained(course: Course) -> AlexNet:
+def untrained(course: Course) -> Trunk:
     """The trunk as every method starts from it: random filters, from the course's seed."""
     torch.manual_seed(course.seed)
     return course.profile.trunk().to(course.device).eval()
