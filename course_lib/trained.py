@@ -56,19 +56,24 @@ def untrained(course: Course) -> Trunk:
 
 
 def pretrain(
-    name: str, course: Course, data: CropDataset | LabelledImages, steps: int = 0, compiled: bool = False
+    name: str,
+    course: Course,
+    data: CropDataset | LabelledImages,
+    steps: int = 0,
+    compiled: bool = False,
+    rate: float = 0.0,
 ) -> Trained:
     """Train a method (`rotnet`, `supervised`, ...) on `data`, or load the training if the same one was done before.
 
-    steps: 0 takes the recipe's for the profile. compiled: as in `fit`. "The same" is decided by a hash of everything
-    that the outcome depends on: method, sizes, seed, steps, the data's own pixels, and the code of the library: change
-    a method, and it is trained anew. A training that was interrupted goes on where it was when it is asked for again.
+    steps, rate: of the training, its length and its highest learning rate; 0 takes the recipe's for the profile.
+    compiled: as in `fit`. "The same" is decided by a hash of everything that the outcome depends on: method, sizes,
+    seed, recipe, the data's own pixels, and the code of the library: change a method, and it is trained anew. A training that was interrupted goes on where it was when it is asked for again.
     Raises CourseError for an unknown method.
     """
     distributed.join()
     method_class = find_method(name)
     recipe = method_class.RECIPES[course.profile.name]
-    recipe = replace(recipe, steps=steps or recipe.steps)
+    recipe = replace(recipe, steps=steps or recipe.steps, learning_rate=rate or recipe.learning_rate)
     facts = _facts(name, course, data, recipe)
     file = f"{name}-{hash_of(facts)}.safetensors"
     path = runs_folder("trained") / file
