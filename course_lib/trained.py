@@ -67,7 +67,8 @@ def pretrain(
 
     steps, rate: of the training, its length and its highest learning rate; 0 takes the recipe's for the profile.
     compiled: as in `fit`. "The same" is decided by a hash of everything that the outcome depends on: method, sizes,
-    seed, recipe, the data's own pixels, and the code of the library: change a method, and it is trained anew. A training that was interrupted goes on where it was when it is asked for again.
+    seed, recipe, the data's own pixels, and the code of the library: change a method, and it is trained anew. A
+    training that was interrupted goes on where it was when it is asked for again.
     Raises CourseError for an unknown method.
     """
     distributed.join()

@@ -55,7 +55,7 @@ SIZES = {
     "standard": Size(_ALL, 0, 0.0, 10_000, 9_600),
     "paper": Size(_ALL, 0, 0.0, 50_000, 9_600),
 }
-"""How much is compared at each profile: at `quick` two networks, each for a third of the usual steps, at twice the rate."""
+"""How much is compared at each profile: at `quick` two networks, for a third of the usual steps at twice the rate."""
 
 _EFFICIENTNET_B0 = (
     (1, 3, 1, 32, 16, 1),
