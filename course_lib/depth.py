@@ -100,7 +100,7 @@ class Axis(NamedTuple):
 
 AXES = {
     "index": Axis("convolutions behind it", lambda place: place.convolutions, lambda x: f"{x:.0f}"),
-    "stage": Axis("share of the way to the last stage", lambda place: place.stage, lambda x: f"{x:.2f}"),
+    "stage": Axis("share of the way through", lambda place: place.stage, lambda x: f"{x:.2f}"),
     "resolution": Axis("side of the map in pixels", lambda place: -math.log2(place.side), lambda x: f"{2**-x:.0f}"),
     "parameters": Axis("parameters behind it", lambda place: math.log10(place.parameters), lambda x: f"{10**x:,.0f}"),
 }

@@ -16,6 +16,7 @@ COLOURS = {"alexnet": "#0072B2", "resnet18": "#D55E00", "resnet50": "#009E73", "
 MARKERS = {"alexnet": "o", "resnet18": "s", "resnet50": "D", "efficientnet_b0": "^"}
 _LINES = {RANDOM: ":", ONE_IMAGE: "-", LABELS: "--"}
 
+_NAMES = 24  # in a row of a panel at most
 _WIDE, _ROW, _LEFT, _RIGHT = 640, 34, 150, 60  # pixels
 
 Places = Mapping[str, Sequence[Place]]
@@ -26,18 +27,36 @@ def where_layers_are(places: Places, title: str) -> Picture:
     """Each network's layers on a line, by each of AXES: what stands above each other is equally deep, by that axis."""
     figure, words = Figure(figsize=(9, 1.1 * len(places) + 3.6), layout="constrained"), []
     for axes, name in zip(figure.subplots(2, 2).flat, AXES):
+        axes.set(
+            title=f"by {name}", xlabel=AXES[name].words, ylim=(len(places) - 0.5, -0.9), xlim=_around(places, name)
+        )
         for i, (network, of) in enumerate(places.items()):
             groups = _together(of, name)
             axes.plot(list(groups), [i] * len(groups), color=COLOURS[network], marker=MARKERS[network])
-            for depth, layers in groups.items():
-                axes.annotate(_shortly(layers), (depth, i), (0, 7), textcoords="offset points", fontsize=8, ha="center")
+            _names(axes, groups, i)
             words.append(f"by {name}, {network} ends at {AXES[name].read(list(groups)[-1])}")
-        axes.set(title=f"by {name}", xlabel=AXES[name].words, ylim=(len(places) - 0.5, -0.7))
         axes.set_yticks(range(len(places)), list(places))
-        axes.margins(x=0.08)
         _ticks(axes, name)
     figure.suptitle(title)
     return Picture(figure, f"{title}. What stands above each other is equally deep: {'; '.join(words)}")
+
+
+def _around(places: Places, axis: str) -> tuple[float, float]:
+    """All depths, and some room on both sides."""
+    every = [AXES[axis].depth(place) for of in places.values() for place in of]
+    room = 0.1 * (max(every) - min(every))
+    return min(every) - room, max(every) + room
+
+
+def _names(axes: Axes, groups: Mapping[float, Sequence[str]], height: int) -> None:
+    """The layers' names above their marks, but for those that would lie on the name before."""
+    low, high = axes.get_xlim()
+    last = -np.inf
+    for depth, layers in groups.items():
+        if depth - last > (high - low) / _NAMES:
+            place = {"textcoords": "offset points", "fontsize": 8, "rotation": 40}
+            axes.annotate(_shortly(layers), (depth, height), (-2, 6), **place)
+            last = depth
 
 
 def _together(of: Sequence[Place], axis: str) -> dict[float, list[str]]:
@@ -49,15 +68,18 @@ def _together(of: Sequence[Place], axis: str) -> dict[float, list[str]]:
 
 
 def _shortly(layers: Sequence[str]) -> str:
-    return layers[0] if len(layers) == 1 else f"{layers[0]}\nto {layers[-1]}"
+    """Some layers in a row, as in conv3-5."""
+    first, last = layers[0], layers[-1]
+    if first == last:
+        return first
+    return f"{first}-{last[-1]}" if first[:-1] == last[:-1] else f"{first}-{last}"
 
 
 def _ticks(axes: Axes, axis: str) -> None:
     """Depths as one reads them."""
-    if axis == "resolution":
+    if axis in ("resolution", "parameters"):
         low, high = axes.get_xlim()
         axes.set_xticks(range(int(np.ceil(low)), int(np.floor(high)) + 1))
-    if axis in ("resolution", "parameters"):
         axes.xaxis.set_major_formatter(lambda x, _: AXES[axis].read(x))
 
 
@@ -104,16 +126,16 @@ def place_panel(measured: Mapping[str, Accuracies], places: Places, axis: str, s
     every = [AXES[axis].depth(place) for of in places.values() for place in of]
     depth = min(every) + share * (max(every) - min(every))
     half = _ROW * len(measured)
-    canvas = Image.new("RGB", (_WIDE, 2 * half + 76), "white")
+    canvas = Image.new("RGB", (_WIDE, 2 * half + 84), "white")
     pen, font, said = ImageDraw.Draw(canvas), ImageFont.load_default(13), []
     mark = _across(share)
     pen.line((mark, 8, mark, half + 14), fill="black", width=2)
-    pen.text((mark, half + 16), f"{AXES[axis].read(depth)}", fill="black", font=font, anchor="ma")
-    pen.text((_WIDE - 8, half + 34), AXES[axis].words, fill="#555555", font=font, anchor="ra")
+    pen.text((_LEFT, half + 22), f"{AXES[axis].words}: {AXES[axis].read(depth)}", fill="black", font=font)
+    pen.text((_LEFT, 2 * half + 60), "bar: RotNet, grey: untrained, black: labels", fill="#555555", font=font)
     for i, (network, by_kind) in enumerate(measured.items()):
         _track(pen, font, network, places[network], axis, (min(every), max(every)), 24 + _ROW * i)
         curves = {kind: curve(places[network], shares, axis) for kind, shares in by_kind.items()}
-        said.append(_bar(pen, font, network, curves, depth, half + 58 + _ROW * i))
+        said.append(_bar(pen, font, network, curves, depth, half + 52 + _ROW * i))
     return np.asarray(canvas), f"By {axis}, at {AXES[axis].read(depth)} ({AXES[axis].words}): {'; '.join(said)}"
 
 
