@@ -37,26 +37,6 @@ OTHERS = {
 }
 """The networks there are beside AlexNet: He et al. 2016, and Tan and Le 2019."""
 
-
-class Size(NamedTuple):
-    """How much notebook 10 compares: networks; steps of each training, and its highest learning rate, 0 for the
-    recipe's; labelled pictures that a probe is trained on, and as many that it is tested on; features that it sees."""
-
-    networks: tuple[str, ...]
-    steps: int
-    rate: float
-    pictures: int
-    numbers: int
-
-
-_ALL = ("alexnet", *OTHERS)
-SIZES = {
-    "quick": Size(("alexnet", "resnet18"), 60, 0.02, 1_500, 500),
-    "standard": Size(_ALL, 0, 0.0, 10_000, 9_600),
-    "paper": Size(_ALL, 0, 0.0, 50_000, 9_600),
-}
-"""How much is compared at each profile: at `quick` two networks, for a third of the usual steps at twice the rate."""
-
 _EFFICIENTNET_B0 = (
     (1, 3, 1, 32, 16, 1),
     (6, 3, 2, 16, 24, 2),

@@ -16,6 +16,7 @@ from torchvision.models.feature_extraction import get_graph_node_names
 from course_lib.arithmetic import CHOICES, Arithmetic, fastest
 from course_lib.checkpoints import Checkpoints
 from course_lib.datasets import CropDataset, LabelledImages
+from course_lib.depth import SIZES
 from course_lib.errors import CourseError
 from course_lib.files import cache_folder
 from course_lib.films import keep_films
@@ -30,7 +31,7 @@ from course_lib.sources import Source, generate
 from course_lib.streaming import probe_streaming
 from course_lib.trained import pretrain, runs_folder, untrained
 from course_lib.training import fit
-from course_lib.trunks import OTHERS, SIZES, OtherTrunk
+from course_lib.trunks import OTHERS, OtherTrunk
 
 STAGES = {
     "resnet18": ("conv1", "layer1", "layer2", "layer3", "layer4"),
