@@ -19,7 +19,7 @@ from course_lib.errors import unknown
 from course_lib.networks import SMALL_SIDE, Trunk, first_convolution
 
 _FEWEST = 8  # filters of a stage
-_SEEN = 32  # filters of the first layer at least, so that there is something to look at
+_SEEN = 16  # filters of the first layer at least, so that there is something to look at
 
 
 class Build(NamedTuple):
@@ -53,7 +53,7 @@ class OtherTrunk(Trunk):
 
     side: the pictures' side in pixels. Up to 64 the first two of the five halvings are left out, as is usual for
     CIFAR: a ResNet begins with a 3 x 3 convolution of stride 1 and has no max-pool. width: factor on the filters a
-    stage, of which 8 are kept, and 32 in the first layer. first: factor on the first filters, as in AlexNet.
+    stage, of which 8 are kept, and 16 in the first layer. first: factor on the first filters, as in AlexNet.
 
     `forward` gives (n, out_features): the last stage averaged over its places, as these networks' classifiers have it.
     Raises CourseError for a network that there is not, and ValueError for a side below 16.

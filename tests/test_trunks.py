@@ -101,7 +101,7 @@ def test_the_form_for_small_pictures(network: str) -> None:
     with torch.no_grad():
         maps = trunk.features(torch.zeros(2, 3, 32, 32))
     assert tuple(one.shape[-1] for one in maps.values()) == SIDES[network]
-    assert conv1_filters(trunk).shape == (32, 3, 3, 3)
+    assert conv1_filters(trunk).shape == (16, 3, 3, 3)
     assert all(one.shape[1] >= 8 for one in maps.values())
     assert first_convolution(trunk)[0].stride == (1, 1)
 
