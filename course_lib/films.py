@@ -121,7 +121,8 @@ def _read(path: Path, profile: str) -> tuple[int, Film] | None:
         facts = json.loads(file.metadata()["facts"])
         data = facts["data"]
         whole = data.get("scheme") in (None, asdict(CropScheme()))
-        if facts["profile"]["name"] != profile or facts["profile"]["network"] != "alexnet" or not whole:
+        network = facts["profile"].get("network", "alexnet")  # older trainings do not say it, and had no choice
+        if facts["profile"]["name"] != profile or network != "alexnet" or not whole:
             return None
         source = data["source"] if "source" in data else data["name"]
         frames, steps = file.get_tensor("history.film"), file.get_tensor("history.film_steps")
