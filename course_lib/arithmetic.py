@@ -8,7 +8,7 @@ time.
 from __future__ import annotations
 
 import contextlib
-import functools
+import copy
 import json
 import platform
 import time
@@ -17,15 +17,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from course_lib.errors import CourseError
 from course_lib.files import cache_folder, write_file
-from course_lib.networks import AlexNet
+from course_lib.networks import Trunk
 
 _TRIALS = 4  # of each, in turns; the shortest counts, so that another program's load decides nothing
 _GAIN = 1.1  # by which a choice must be faster than those before it in the list, so that chance never decides
-_BATCH = {"cpu": 64, "cuda": 1024}
+_SLOW = 5  # a choice that takes so many times as long as another is out: bfloat16 where it is emulated
+_PIXELS = {"cpu": 1 << 14, "cuda": 1 << 22}  # of a trial's pictures together, at least 8 and at most 1,024 of them
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class Arithmetic:
         return torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16")
 
 
+_known: dict[str, Arithmetic] = {}  # what this process has found
+
 # The simplest first.
 CHOICES = (
     Arithmetic(),
@@ -58,50 +61,53 @@ CHOICES = (
 )
 
 
-def fastest(device: torch.device, trunk: AlexNet) -> Arithmetic:
-    """The fastest of CHOICES for networks of this trunk's size, from the cache or from a trial of about a second."""
-    channels = trunk.conv1[0].out_channels, trunk.conv5[0].out_channels
-    return _fastest(str(device), trunk.side, channels)
+def fastest(device: torch.device, trunk: Trunk) -> Arithmetic:
+    """The fastest of CHOICES for a network like this trunk, from the cache or from a trial of some seconds."""
+    weights = sum(weight.numel() for weight in trunk.parameters())
+    key = f"{_processor(str(device))}, {trunk.side} px, {type(trunk).__name__} of {weights:,} weights"
+    if key not in _known:
+        path = _remembered()
+        known = _read(path)
+        if key not in known:
+            known = _read(path) | {key: asdict(_choose(trial(device, trunk)))}
+            if path:
+                _write(path, known)
+        _known[key] = Arithmetic(**known[key])
+    return _known[key]
 
 
-@functools.cache
-def _fastest(device: str, side: int, channels: tuple[int, int]) -> Arithmetic:
-    path, key = _remembered(), f"{_processor(device)}, {side} px, {channels[0]} to {channels[1]} channels"
-    known = _read(path)
-    if key not in known:
-        seconds = trial(torch.device(device), side, channels)
-        chosen = CHOICES[0]
-        for choice in CHOICES:
-            chosen = choice if seconds[chosen] > _GAIN * seconds[choice] else chosen
-        known = _read(path) | {key: asdict(chosen)}
-        if path:
-            _write(path, known)
-    return Arithmetic(**known[key])
+def _choose(seconds: dict[Arithmetic, float]) -> Arithmetic:
+    """The fastest, and of those that are about as fast the simplest."""
+    chosen = CHOICES[0]
+    for choice in CHOICES:
+        chosen = choice if seconds[chosen] > _GAIN * seconds[choice] else chosen
+    return chosen
 
 
-def trial(device: torch.device, side: int, channels: tuple[int, int]) -> dict[Arithmetic, float]:
-    """Seconds that a step forward and back takes at its shortest, for each of CHOICES.
-
-    channels: of the first layer and of the last; those between are as in an AlexNet.
-    """
-    state = torch.get_rng_state()
-    width = channels[1] / 256
-    trunks = {choice: AlexNet(side, width).to(device) for choice in CHOICES}
-    images = torch.rand(_BATCH[device.type], side, side, 3, device=device).permute(0, 3, 1, 2)  # as crops are rendered
+def trial(device: torch.device, trunk: Trunk) -> dict[Arithmetic, float]:
+    """Seconds that a step forward and back takes at its shortest, for each of CHOICES, on copies of the trunk."""
+    trunks = {choice: copy.deepcopy(trunk).to(device).train() for choice in CHOICES}
+    count = min(1024, max(8, _PIXELS[device.type] // trunk.side**2))
     shortest = dict.fromkeys(CHOICES, float("inf"))
-    for turn in range(_TRIALS):
-        for choice, trunk in trunks.items():
-            choice.prepare(trunk)
-            _wait(device)
-            start = time.perf_counter()
-            with choice.autocast(device):
-                loss = trunk(images).float().square().mean()
-            loss.backward()
-            _wait(device)
-            if turn:  # the first is to warm up
-                shortest[choice] = min(shortest[choice], time.perf_counter() - start)
-    torch.set_rng_state(state)
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        images = torch.rand(count, trunk.side, trunk.side, 3, device=device).permute(0, 3, 1, 2)  # as crops are
+        for _ in range(_TRIALS):  # the first of each is to warm up, and never the shortest
+            for choice, one in trunks.items():
+                if not shortest[choice] > _SLOW * min(shortest.values()) or shortest[choice] == float("inf"):
+                    shortest[choice] = min(shortest[choice], _step(device, one, choice, images))
     return shortest
+
+
+def _step(device: torch.device, trunk: Trunk, choice: Arithmetic, images: Tensor) -> float:
+    """Seconds of one."""
+    choice.prepare(trunk)
+    _wait(device)
+    start = time.perf_counter()
+    with choice.autocast(device):
+        loss = trunk(images).float().square().mean()
+    loss.backward()
+    _wait(device)
+    return time.perf_counter() - start
 
 
 def _wait(device: torch.device) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from course_lib.clustering import kmeans
 from course_lib.datasets import CropDataset, LabelledImages
-from course_lib.networks import AlexNet
+from course_lib.networks import AlexNet, Trunk
 from course_lib.probes import NUMBERS, ProbeResult, fit_probe, pooled_features, probe
 
 _LEVELS = 8  # of each colour in the histogram
@@ -62,7 +62,7 @@ def controls(
     return found
 
 
-def looked(random: AlexNet, crops: CropDataset) -> AlexNet:
+def looked(random: Trunk, crops: CropDataset) -> Trunk:
     """An untrained network whose BatchNorm has seen crops: it knows the mean and spread of every answer, no more."""
     network = copy.deepcopy(random).train()
     with torch.no_grad():
@@ -130,7 +130,7 @@ def colours(images: Tensor) -> Tensor:
     return counts.div_(images[0, 0].numel()).sqrt_()
 
 
-def permuted(trunk: AlexNet, data: LabelledImages, layer: str, numbers: int = NUMBERS, seed: int = 0) -> ProbeResult:
+def permuted(trunk: Trunk, data: LabelledImages, layer: str, numbers: int = NUMBERS, seed: int = 0) -> ProbeResult:
     """The probe with the training labels shuffled: it must be at chance, or the probe itself invents."""
     train = pooled_features(trunk, data.train_images, [layer], numbers)[layer]
     test = pooled_features(trunk, data.test_images, [layer], numbers)[layer]

@@ -115,11 +115,14 @@ def _place(film: Film) -> tuple[bool, int, int, str]:
 
 
 def _read(path: Path, profile: str) -> tuple[int, Film] | None:
-    """A training's seed and its film; None where the training is not of those that are kept."""
+    """A training's seed and its film; None where the training is not of those that are kept: with the paper's whole
+    scheme, and of an AlexNet, since filters of other sizes cannot be held against each other."""
     with safe_open(path, "pt") as file:
         facts = json.loads(file.metadata()["facts"])
         data = facts["data"]
-        if facts["profile"]["name"] != profile or data.get("scheme") not in (None, asdict(CropScheme())):
+        whole = data.get("scheme") in (None, asdict(CropScheme()))
+        network = facts["profile"].get("network", "alexnet")  # older trainings do not say it, and had no choice
+        if facts["profile"]["name"] != profile or network != "alexnet" or not whole:
             return None
         source = data["source"] if "source" in data else data["name"]
         frames, steps = file.get_tensor("history.film"), file.get_tensor("history.film_steps")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import ipywidgets as widgets
@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 from course_lib.datasets import CropDataset
+from course_lib.depth import AXES, Accuracies
+from course_lib.depth_pictures import Places, place_panel
 from course_lib.films import Film
 from course_lib.frozen_pictures import depth_panel
 from course_lib.grid_panels import CHOICES, grid_panel
@@ -39,6 +41,13 @@ def explore_groups(images: Tensor, features: Tensor, k: int = 30) -> Panel:
     groups = named_slider("k", k, widgets.IntSlider, min=2, max=min(200, len(images)))
     seed = named_slider("seed", 0, widgets.IntSlider, min=0, max=99)
     return panel_over([groups, seed], lambda: groups_panel(images, features, groups.value, seed.value))
+
+
+def explore_places(measured: Mapping[str, Accuracies], places: Places) -> Panel:
+    """Move through networks that were probed, by any kind of depth, and read all of them at the same depth."""
+    axis = widgets.Dropdown(options=list(AXES), value="stage", description="by", layout={"width": "200px"})
+    share = named_slider("depth", 1.0, widgets.FloatSlider, min=0, max=1, step=0.02)
+    return panel_over([axis, share], lambda: place_panel(measured, places, axis.value, share.value))
 
 
 def explore_probes(preview: Preview, labels: int = 1_000) -> Panel:

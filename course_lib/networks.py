@@ -1,6 +1,6 @@
-"""AlexNet with its layers by name, as in the paper and in a form for small pictures.
+"""A trunk with its layers by name: what all networks have in common, and AlexNet in two forms.
 
-Taught in notebooks 02, 05 and 06.
+Taught in notebooks 02, 05 and 06; other networks are in `course_lib.trunks`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,38 @@ SMALL_SIDE = 64
 """Pixels. Up to this side the convolutions take the small form."""
 
 
-class AlexNet(nn.Module):
+class Trunk(nn.Module):
+    """A network without its head: pictures in, maps of features out, each layer by its name.
+
+    layers: the names of those that are probed, from the pictures up. side: the pictures' side in pixels. out_features:
+    of `forward`, which gives (n, out_features) to a head.
+    """
+
+    layers: tuple[str, ...]
+    side: int
+    out_features: int
+
+    def features(self, images: Tensor, layers: Sequence[str] | None = None) -> dict[str, Tensor]:
+        """The maps (n, channels, height, width) of some layers, or of all, for images (n, 3, side, side) in [-1, 1].
+
+        Raises CourseError for a layer that does not exist.
+        """
+        raise NotImplementedError
+
+    def named(self, layers: Sequence[str] | None) -> tuple[str, ...]:
+        """The layers that are meant: all for None. Raises CourseError for one that does not exist."""
+        for layer in layers or ():
+            if layer not in self.layers:
+                raise unknown("layer", layer, self.layers)
+        return self.layers if layers is None else tuple(layers)
+
+    def laid_out(self, images: Tensor) -> Tensor:
+        """Pictures in the weights' order in memory; else theirs would decide in which order the network works."""
+        channels_last = first_convolution(self)[0].weight.is_contiguous(memory_format=torch.channels_last)
+        return images.contiguous(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
+
+
+class AlexNet(Trunk):
     """AlexNet's five convolutions with BatchNorm (Krizhevsky et al. 2012; BatchNorm as in RotNet and DeepCluster).
 
     side: the pictures' side in pixels. Above 64: an 11 x 11 convolution of stride 4 and three 3 x 3 max-pools of
@@ -51,7 +82,7 @@ class AlexNet(nn.Module):
             raise ValueError(f"side must be at least 16 pixels, got {side}")
         if form not in CHANNELS:
             raise unknown("form of AlexNet", form, tuple(CHANNELS))
-        self.side = side
+        self.side, self.layers = side, LAYERS
         c1, c2, c3, c4, c5 = (max(8, round(width * c)) for c in CHANNELS[form])
         c1 = max(c1, 32)
         stem, pool = ((11, 4, 2), (3, 2)) if side > SMALL_SIDE else ((5, 1, 2), (2, 2))
@@ -68,21 +99,10 @@ class AlexNet(nn.Module):
             self.out_features = self.eval()(torch.zeros(1, 3, side, side)).shape[1]
         self.train()
 
-    def features(self, images: Tensor, layers: Sequence[str] = LAYERS) -> dict[str, Tensor]:
-        """The feature maps of some layers, after their ReLU; computes no further than the deepest.
-
-        images: (n, 3, side, side) in [-1, 1]. Returns a map (n, channels, height, width) for each layer asked for.
-        Raises CourseError for a layer that does not exist.
-        """
-        for layer in layers:
-            if layer not in LAYERS:
-                raise unknown("layer", layer, LAYERS)
-        channels_last = self.conv1[0].weight.is_contiguous(memory_format=torch.channels_last)
-        layout = torch.channels_last if channels_last else torch.contiguous_format
-        maps, x = (
-            {},
-            self.edges(images).contiguous(memory_format=layout),
-        )  # else the pictures' order would decide the network's
+    def features(self, images: Tensor, layers: Sequence[str] | None = None) -> dict[str, Tensor]:
+        """As `Trunk.features`, after each layer's ReLU; computes no further than the deepest."""
+        layers = self.named(layers)
+        maps, x = {}, self.laid_out(self.edges(images))
         for layer in LAYERS[: 1 + max(LAYERS.index(layer) for layer in layers)]:
             x = getattr(self, layer)(x)
             if layer in layers:
@@ -130,10 +150,16 @@ def head(inputs: int, outputs: int, hidden: int) -> nn.Sequential:
     )
 
 
-def conv1_filters(trunk: AlexNet) -> Tensor:
+def first_convolution(trunk: nn.Module) -> tuple[nn.Conv2d, nn.Module]:
+    """A network's first convolution, and the BatchNorm behind it."""
+    convolution = next(part for part in trunk.modules() if isinstance(part, nn.Conv2d))
+    return convolution, next(part for part in trunk.modules() if isinstance(part, nn.BatchNorm2d | nn.SyncBatchNorm))
+
+
+def conv1_filters(trunk: Trunk) -> Tensor:
     """The first layer's filters as they act on a picture, BatchNorm folded in: (channels, 3, k, k), where it sees edges
     (channels, 2, k, k)."""
-    conv, norm, _ = trunk.conv1
+    conv, norm = first_convolution(trunk)
     return fold_batchnorm(conv.weight, norm.weight, norm.running_var, norm.eps).detach().float().contiguous()
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from course_lib.datasets import LabelledImages
 from course_lib.machine import release_memory
-from course_lib.networks import AlexNet
+from course_lib.networks import Trunk
 from course_lib.probes import pooled_features, standardise
 
 PICTURES = 1_000
@@ -35,7 +35,7 @@ class Preview:
     kept: a few megabytes a network.
     """
 
-    def __init__(self, networks: Mapping[str, AlexNet], data: LabelledImages, numbers: int = 1_000) -> None:
+    def __init__(self, networks: Mapping[str, Trunk], data: LabelledImages, numbers: int = 1_000) -> None:
         self.networks, self.numbers = dict(networks), numbers
         device = next(next(iter(networks.values())).parameters()).device
         # One less than there are, so that the order is random in any case: the first few must be of every class.

@@ -19,7 +19,7 @@ from torch import Tensor
 from course_lib.datasets import LabelledImages, to_float
 from course_lib.errors import CourseError, unknown
 from course_lib.machine import memory_left, release_memory
-from course_lib.networks import LAYERS, SMALL_SIDE, AlexNet
+from course_lib.networks import SMALL_SIDE, Trunk
 
 NUMBERS = 9600
 """Features a layer after pooling, at most: no layer wins by being larger. AlexNet at 224 px then has as many as
@@ -76,21 +76,21 @@ def binomial_quantile(q: float, n: int, p: float) -> int:
 
 
 def probe(
-    trunk: AlexNet,
+    trunk: Trunk,
     data: LabelledImages,
-    layers: Sequence[str] = LAYERS,
+    layers: Sequence[str] | None = None,
     numbers: int = NUMBERS,
     decays: Sequence[float] = DECAYS,
     pooling: str = "max",
 ) -> list[ProbeResult]:
     """One probe a layer, all from a single pass of the frozen trunk over the data.
 
-    pooling: "max" or "average", a key of POOLINGS. Where memory cannot hold the features, the probes are trained in a
-    stream (`streaming.probe_streaming`), and a line says so.
+    layers: by name; None takes all that the trunk has. pooling: "max" or "average", a key of POOLINGS. Where memory
+    cannot hold the features, the probes are trained in a stream (`streaming.probe_streaming`), and a line says so.
     Raises CourseError for a layer or a pooling that there is not, and where a class has no training pictures.
     """
     device = next(trunk.parameters()).device
-    data = data.to(device)
+    data, layers = data.to(device), trunk.named(layers)
     need_every_class(data)
     need, left = memory_needed(trunk, data, layers, numbers, pooling), memory_left(device)
     if need > left:
@@ -107,7 +107,7 @@ def probe(
 
 
 def _probe_streaming(
-    trunk: AlexNet, data: LabelledImages, layers: Sequence[str], numbers: int, pooling: str, need: int, left: int
+    trunk: Trunk, data: LabelledImages, layers: Sequence[str], numbers: int, pooling: str, need: int, left: int
 ) -> list[ProbeResult]:
     from course_lib.streaming import probe_streaming  # here, since it is built on this file
 
@@ -118,7 +118,11 @@ def _probe_streaming(
 
 
 def memory_needed(
-    trunk: AlexNet, data: LabelledImages, layers: Sequence[str] = LAYERS, numbers: int = NUMBERS, pooling: str = "max"
+    trunk: Trunk,
+    data: LabelledImages,
+    layers: Sequence[str] | None = None,
+    numbers: int = NUMBERS,
+    pooling: str = "max",
 ) -> int:
     """Bytes that `probe` takes at its height: all layers' features in float16, the widest ones in float32 as often as a
     fit holds them, and its matrices of (f, f)."""
@@ -139,7 +143,7 @@ def need_every_class(data: LabelledImages) -> None:
 
 @torch.inference_mode()
 def pooled_features(
-    trunk: AlexNet, images: Tensor, layers: Sequence[str] = LAYERS, numbers: int = NUMBERS, pooling: str = "max"
+    trunk: Trunk, images: Tensor, layers: Sequence[str] | None = None, numbers: int = NUMBERS, pooling: str = "max"
 ) -> dict[str, Tensor]:
     """The layers' feature maps, pooled to at most `numbers` values each: (n, channels * s * s) float16 a layer.
 
@@ -158,7 +162,9 @@ def pooled_features(
     return kept
 
 
-def pool_layers(trunk: AlexNet, images: Tensor, layers: Sequence[str], numbers: int, pooling: str) -> dict[str, Tensor]:
+def pool_layers(
+    trunk: Trunk, images: Tensor, layers: Sequence[str] | None, numbers: int, pooling: str
+) -> dict[str, Tensor]:
     """The layers' maps of pictures (n, 3, side, side) in [-1, 1], pooled and flattened: (n, channels * s * s) each."""
     if pooling not in POOLINGS:
         raise unknown("pooling", pooling, tuple(POOLINGS))
@@ -167,7 +173,7 @@ def pool_layers(trunk: AlexNet, images: Tensor, layers: Sequence[str], numbers: 
 
 
 @contextmanager
-def frozen(trunk: AlexNet) -> Iterator[None]:
+def frozen(trunk: Trunk) -> Iterator[None]:
     """The trunk in evaluation mode, and afterwards in the mode that it was in."""
     was_training = trunk.training
     trunk.eval()

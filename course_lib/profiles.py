@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from course_lib.errors import CourseError, unknown
 from course_lib.machine import describe_device, this_device
-from course_lib.networks import AlexNet
+from course_lib.networks import AlexNet, Trunk
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,9 @@ class Profile:
 
     side: pixels of a crop. width, form, first: the AlexNet, as in `course_lib.networks`. hidden: units of the head's
     hidden layers. d: crops. train, test: labelled pictures that a probe uses at most. numbers: features a layer that a
-    probe sees. gpu: whether a GPU is needed. How long and how fast a method is trained stands in the method's own file.
+    probe sees. gpu: whether a GPU is needed. stage_width: factor on the filters of networks that are no AlexNet, as in
+    `course_lib.trunks`. network: the one that is trained. How long and how fast a method is trained stands in the
+    method's own file.
     """
 
     name: str
@@ -32,13 +34,20 @@ class Profile:
     test: int
     numbers: int
     gpu: bool
+    stage_width: float
+    network: str = "alexnet"
 
-    def trunk(self, first: float = 0.0) -> AlexNet:
+    def trunk(self, first: float = 0.0) -> Trunk:
         """A new network at this profile's size; its weights are drawn from torch's generator.
 
         first: another factor on conv1's first filters than the profile's, which 0 stands for.
         """
-        return AlexNet(self.side, self.width, self.form, first or self.first)
+        first = first or self.first
+        if self.network == "alexnet":
+            return AlexNet(self.side, self.width, self.form, first)
+        from course_lib.trunks import OtherTrunk  # here, since other notebooks have no use for torchvision's networks
+
+        return OtherTrunk(self.network, self.side, self.stage_width, first)
 
 
 PROFILES = {
@@ -54,6 +63,7 @@ PROFILES = {
         test=3_000,
         numbers=1_000,
         gpu=False,
+        stage_width=0.125,
     ),
     "standard": Profile(
         "standard",
@@ -67,6 +77,7 @@ PROFILES = {
         test=10_000,
         numbers=9_600,
         gpu=True,
+        stage_width=1.0,
     ),
     "paper": Profile(
         "paper",
@@ -80,6 +91,7 @@ PROFILES = {
         test=50_000,
         numbers=9_600,
         gpu=True,
+        stage_width=1.0,
     ),
 }
 
@@ -91,6 +103,10 @@ class Course:
     profile: Profile
     seed: int
     device: torch.device
+
+    def using(self, network: str, seed: int) -> Course:
+        """The same course with another network, `alexnet` or a key of `course_lib.trunks.OTHERS`, and another seed."""
+        return replace(self, profile=replace(self.profile, network=network), seed=seed)
 
 
 def load_profile(name: str) -> Profile:

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from course_lib.crops import CropScheme, uniforms
 from course_lib.datasets import LabelledImages, to_float
 from course_lib.errors import unknown
-from course_lib.networks import LAYERS, AlexNet
+from course_lib.networks import Trunk
 from course_lib.probes import NUMBERS, ProbeResult, frozen, need_every_class, pool_layers
 
 EPOCHS, BATCH = 36, 192
@@ -65,9 +65,9 @@ sees."""
 
 
 def probe_streaming(
-    trunk: AlexNet,
+    trunk: Trunk,
     data: LabelledImages,
-    layers: Sequence[str] = LAYERS,
+    layers: Sequence[str] | None = None,
     numbers: int = NUMBERS,
     pooling: str = "max",
     views: str = "published",
@@ -84,7 +84,7 @@ def probe_streaming(
     """
     if views not in VIEWS:
         raise unknown("kind of view", views, tuple(VIEWS))
-    data = data.to(next(trunk.parameters()).device)
+    data, layers = data.to(next(trunk.parameters()).device), trunk.named(layers)
     need_every_class(data)
     read = partial(pool_layers, trunk, layers=layers, numbers=numbers, pooling=pooling)
     with frozen(trunk):

@@ -21,7 +21,7 @@ from course_lib.checkpoints import Checkpoints
 from course_lib.datasets import CropDataset, LabelledImages
 from course_lib.errors import CourseError
 from course_lib.files import make_folder, sha256_of, write_file
-from course_lib.networks import AlexNet
+from course_lib.networks import Trunk
 from course_lib.pretext import Method, find_method
 from course_lib.profiles import Course
 from course_lib.recipes import Recipe
@@ -29,7 +29,7 @@ from course_lib.steps import History
 from course_lib.training import fit
 
 # The modules whose code decides what a training gives.
-_MODULES = "sources mips crops placing render datasets networks clustering recipes steps training pretext"
+_MODULES = "sources mips crops placing render datasets networks trunks clustering recipes steps training pretext"
 _CODE = tuple(f"course_lib.{module}" for module in _MODULES.split())
 
 
@@ -44,31 +44,37 @@ class Trained:
     loaded: bool
 
     @property
-    def trunk(self) -> AlexNet:
+    def trunk(self) -> Trunk:
         """The network without its head."""
         return self.method.trunk
 
 
-def untrained(course: Course) -> AlexNet:
+def untrained(course: Course) -> Trunk:
     """The trunk as every method starts from it: random filters, from the course's seed."""
     torch.manual_seed(course.seed)
     return course.profile.trunk().to(course.device).eval()
 
 
 def pretrain(
-    name: str, course: Course, data: CropDataset | LabelledImages, steps: int = 0, compiled: bool = False
+    name: str,
+    course: Course,
+    data: CropDataset | LabelledImages,
+    steps: int = 0,
+    compiled: bool = False,
+    rate: float = 0.0,
 ) -> Trained:
     """Train a method (`rotnet`, `supervised`, ...) on `data`, or load the training if the same one was done before.
 
-    steps: 0 takes the recipe's for the profile. compiled: as in `fit`. "The same" is decided by a hash of everything
-    that the outcome depends on: method, sizes, seed, steps, the data's own pixels, and the code of the library: change
-    a method, and it is trained anew. A training that was interrupted goes on where it was when it is asked for again.
+    steps, rate: of the training, its length and its highest learning rate; 0 takes the recipe's for the profile.
+    compiled: as in `fit`. "The same" is decided by a hash of everything that the outcome depends on: method, sizes,
+    seed, recipe, the data's own pixels, and the code of the library: change a method, and it is trained anew. A
+    training that was interrupted goes on where it was when it is asked for again.
     Raises CourseError for an unknown method.
     """
     distributed.join()
     method_class = find_method(name)
     recipe = method_class.RECIPES[course.profile.name]
-    recipe = replace(recipe, steps=steps or recipe.steps)
+    recipe = replace(recipe, steps=steps or recipe.steps, learning_rate=rate or recipe.learning_rate)
     facts = _facts(name, course, data, recipe)
     file = f"{name}-{hash_of(facts)}.safetensors"
     path = runs_folder("trained") / file

@@ -291,7 +291,7 @@ def test_where_halves_are_too_much_it_says_what_to_do(crops: CropDataset, monkey
 @pytest.fixture
 def trials(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Trials that take no time and find bfloat16 in channels_last twice as fast."""
-    arithmetic._fastest.cache_clear()
+    arithmetic._known.clear()
     done: list[int] = []
     seconds = dict(zip(CHOICES, (1.0, 0.95, 0.6, 0.5)))
     monkeypatch.setattr("course_lib.arithmetic.trial", lambda *_: done.append(1) or seconds)
@@ -301,12 +301,12 @@ def trials(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_the_fastest_arithmetic_is_tried_once_and_remembered(trials: list[int], tmp_path: Path) -> None:
     for _ in range(3):
         assert fastest(torch.device("cpu"), AlexNet(32, 0.1)) == CHOICES[3]
-        arithmetic._fastest.cache_clear()
+        arithmetic._known.clear()
     assert len(trials) == 1
     fastest(torch.device("cpu"), AlexNet(32, 0.5))
     assert len(trials) == 2, "another size is another question"
     (tmp_path / "cache/arithmetic.json").write_text("{ damaged")
-    arithmetic._fastest.cache_clear()
+    arithmetic._known.clear()
     assert fastest(torch.device("cpu"), AlexNet(32, 0.1)) == CHOICES[3] and len(trials) == 3
     assert json.loads((tmp_path / "cache/arithmetic.json").read_text())
 
@@ -325,11 +325,12 @@ def test_without_a_cache_it_is_tried_again(trials: list[int], monkeypatch: pytes
 
 
 def test_a_trial_times_every_choice_and_draws_no_random_number() -> None:
+    trunk = AlexNet(32, 0.1)
     before = torch.get_rng_state()
-    seconds = arithmetic.trial(torch.device("cpu"), 32, (32, 26))
+    seconds = arithmetic.trial(torch.device("cpu"), trunk)
     assert set(seconds) == set(CHOICES) and all(0 < s < 60 for s in seconds.values())
     assert torch.equal(torch.get_rng_state(), before)
-    arithmetic._fastest.cache_clear()
+    arithmetic._known.clear()
 
 
 # Several processes

@@ -393,6 +393,12 @@ ANSWERS = {
         "    return x.mean() - reach, x.mean() + reach",
         "above": 'return "holds" if low > bound else "undecided" if high > bound else "fails"',
     },
+    "10": {
+        "parameters_below": "counts = [m * t // g * k * k + m + m for t, m, k, g in convolutions]\n"
+        "    return [sum(counts[:n]) for n in range(1, len(counts) + 1)]",
+        "read_at": "import numpy as np\n    return float(np.interp(depth, depths, shares))",
+        "reached": "way, gone = supervised - random, trained - random\n    return gone / way",
+    },
     "12": {
         "objective": "found = (1 - (positive @ weights + bias)).clamp(min=0)\n"
         "    passed = (1 + (negatives @ weights + bias)).clamp(min=0)\n"

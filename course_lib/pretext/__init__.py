@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from course_lib.errors import unknown
-from course_lib.networks import AlexNet
+from course_lib.networks import Trunk
 from course_lib.profiles import Profile
 from course_lib.recipes import Recipe
 
@@ -61,7 +61,7 @@ class Shown(NamedTuple):
 class Method(nn.Module):
     """What `course_lib.training.fit` asks of a method."""
 
-    trunk: AlexNet
+    trunk: Trunk
     RECIPES: ClassVar[dict[str, Recipe]]
     """How it is trained at each profile."""
 

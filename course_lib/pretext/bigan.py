@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from course_lib import distributed
 from course_lib.datasets import CropDataset
-from course_lib.networks import AlexNet
+from course_lib.networks import Trunk
 from course_lib.pretext import Batch, Method, Shown
 from course_lib.profiles import Profile
 from course_lib.recipes import Recipe
@@ -114,7 +114,7 @@ class BiGAN(Method):
         "paper": Recipe(1_000_800, 128, 2e-4, weight_decay=2.5e-5, optimiser="adam", schedule="late decay"),
     }
 
-    def __init__(self, trunk: AlexNet, code: int = CODE, side: int = 64, width: int = 64) -> None:
+    def __init__(self, trunk: Trunk, code: int = CODE, side: int = 64, width: int = 64) -> None:
         super().__init__()
         self.trunk, self.code, self.side = trunk, code, side
         # Guard: every number of the code has the mean and spread of z, so that the encoder cannot settle for one code.

@@ -15,7 +15,7 @@ from course_lib import distributed
 from course_lib.clustering import kmeans, nmi, whiten
 from course_lib.crops import CropScheme
 from course_lib.datasets import CropDataset
-from course_lib.networks import AlexNet, head
+from course_lib.networks import Trunk, head
 from course_lib.pretext import NOISE, Batch, Method, Shown
 from course_lib.profiles import Profile
 from course_lib.recipes import Recipe
@@ -48,7 +48,7 @@ class DeepCluster(Method):
         "paper": Recipe(1_000_800, 256, 0.05, weight_decay=1e-5, schedule="constant", rounds=200),
     }
 
-    def __init__(self, trunk: AlexNet, groups: int, grouped: int, rounds: int, hidden: int = 4096) -> None:
+    def __init__(self, trunk: Trunk, groups: int, grouped: int, rounds: int, hidden: int = 4096) -> None:
         super().__init__()
         self.trunk = trunk
         self.head = head(trunk.out_features, groups, hidden)

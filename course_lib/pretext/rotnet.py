@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from course_lib.datasets import CropDataset
-from course_lib.networks import AlexNet, head
+from course_lib.networks import Trunk, head
 from course_lib.pretext import Batch, Method, Shown
 from course_lib.profiles import Profile
 from course_lib.recipes import Recipe
@@ -34,7 +34,7 @@ class RotNet(Method):
         "paper": Recipe(steps=333_600, batch=192, learning_rate=0.01, schedule="three drops"),
     }
 
-    def __init__(self, trunk: AlexNet, hidden: int = 4096) -> None:
+    def __init__(self, trunk: Trunk, hidden: int = 4096) -> None:
         super().__init__()
         self.trunk = trunk
         self.head = head(trunk.out_features, TURNS, hidden)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from course_lib.datasets import LabelledImages
-from course_lib.networks import AlexNet, head
+from course_lib.networks import Trunk, head
 from course_lib.pretext import Batch, Method
 from course_lib.profiles import Profile
 from course_lib.recipes import Recipe
@@ -26,7 +26,7 @@ class Supervised(Method):
         "paper": Recipe(steps=450_000, batch=256, learning_rate=0.01, schedule="three drops"),
     }
 
-    def __init__(self, trunk: AlexNet, classes: int, hidden: int = 4096) -> None:
+    def __init__(self, trunk: Trunk, classes: int, hidden: int = 4096) -> None:
         super().__init__()
         self.trunk = trunk
         self.head = head(trunk.out_features, classes, hidden)
