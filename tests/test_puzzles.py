@@ -354,16 +354,14 @@ def test_negatives_are_distinct_of_the_step_and_never_the_own_row(crops: CropDat
     assert (far == -torch.inf).sum(1).tolist() == [1] * 6 and torch.allclose(near, torch.full((6,), 1 / 0.07))
 
 
-def test_z_is_estimated_once(crops: CropDataset) -> None:
+def test_z_is_estimated_from_the_bank_as_a_round_begins(crops: CropDataset) -> None:
     method = tiny.method("pirl")
-    before = float(method.log_z)
-    assert before == pytest.approx(math.log(40) + 0.797, abs=1e-3)
-    method.loss(crops, batch(step=1))
-    assert float(method.log_z) == before
-    method.loss(crops, batch(step=0))
-    once = float(method.log_z)
-    method.loss(crops, batch(step=2))
-    assert float(method.log_z) == once != before
+    method.begin_round(crops, 0, 0)
+    of_noise = float(method.log_z) - math.log(40)
+    assert of_noise == pytest.approx(1 / (2 * 128 * 0.07**2), abs=0.1), "the mean exponential of noise is known"
+    method.bank[:] = method.bank[:1]
+    method.begin_round(crops, 0, 1)
+    assert float(method.log_z) == pytest.approx(math.log(40) + 1 / 0.07, abs=1e-3)
 
 
 def test_a_pass_visits_every_row_once(crops: CropDataset) -> None:
@@ -406,7 +404,7 @@ def test_pirl_pulls_a_crop_and_its_puzzle_together(crops: CropDataset) -> None:
         return float(alike.diag().mean() - alike.mean())
 
     before = gap()
-    fit(method, few, Recipe(60, 20, 0.003), shown=False)
+    fit(method, few, Recipe(60, 20, 0.03, rounds=3), shown=False)
     assert gap() > before + 0.1
 
 

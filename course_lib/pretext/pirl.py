@@ -37,19 +37,21 @@ NUMBERS = 128
 TEMPERATURE, MOMENTUM, WEIGHT = 0.07, 0.5, 0.5
 """T of the loss; the share of a row of the bank that is kept; lambda, the weight of the puzzle against the crop."""
 
-BANK = {"quick": 480, "standard": 100_000, "paper": 1_281_167}
+BANK = {"quick": 128, "standard": 100_000, "paper": 1_281_167}
 """Crops at most that are trained on, each with a row in the bank."""
 
-NEGATIVES = {"quick": 240, "standard": 8_000, "paper": 32_000}
+NEGATIVES = {"quick": 64, "standard": 8_000, "paper": 32_000}
 """Rows that each step is held against."""
+
+_COMPARED = 2_000  # rows at most that Z is estimated from
 
 
 class PIRL(Method):
     """A trunk; a head `whole` for a crop; heads `tile` and `nine` for its puzzle; and a memory bank.
 
     bank: (N, 128) a row of length 1 for each crop: what the network said of it, averaged over its visits. visits: (N,)
-    how often that was. log_z: the logarithm of Z, which makes a similarity a chance; estimated in the first step.
-    filled: (rounds,) the share of rows that had been visited when a round began.
+    how often that was. log_z: the logarithm of Z, which makes a similarity a chance. filled: (rounds,) the share of
+    rows that had been visited when a round began.
     """
 
     # At `paper` as VISSL's recipe: 800 passes over 1.28 million; its batches of 1,024 at a rate of 0.12.
@@ -69,7 +71,7 @@ class PIRL(Method):
         self.nine = _head(TILES * NUMBERS)
         self.register_buffer("bank", F.normalize(torch.randn(rows, NUMBERS)))
         self.register_buffer("visits", torch.zeros(rows, dtype=torch.int64))
-        self.register_buffer("log_z", torch.tensor(math.log(rows) + 1 / (2 * NUMBERS * TEMPERATURE**2)))
+        self.register_buffer("log_z", torch.tensor(math.log(rows)))
         self.register_buffer("filled", torch.zeros(rounds))
 
     @classmethod
@@ -102,8 +104,18 @@ class PIRL(Method):
         order = _order(len(self.bank), seed, step // a_pass)
         return torch.from_numpy(order[(torch.arange(count) + step % a_pass * count) % len(order)])
 
+    @torch.no_grad()
     def begin_round(self, data: CropDataset, seed: int, number: int) -> list[nn.Parameter]:
-        """Note how full the bank is."""
+        """Estimate Z, N times the mean exponential of the similarity of two rows; and note how full the bank is.
+
+        The original estimates Z once, from noise. But rows of crops are more alike than noise is: in a short training
+        the sum over negatives would then drown everything else.
+        """
+        some = self.bank[:_COMPARED]
+        with torch.autocast(self.bank.device.type, enabled=False):
+            alike = (some @ some.T / TEMPERATURE).fill_diagonal_(-torch.inf)
+        pairs = len(some) * (len(some) - 1)
+        self.log_z.copy_(alike.logsumexp((0, 1)) + math.log(len(self.bank) / pairs))
         self.filled[number] = (self.visits > 0).float().mean()
         return []
 
@@ -114,8 +126,6 @@ class PIRL(Method):
         image, puzzle = self.embed(images), self.embed_puzzles(tiles)
         negatives = self._negatives(batch)
         near, far = self._against_bank(puzzle, batch.index, negatives)
-        if batch.step == 0:
-            self._estimate_z(far)
         offset = self.log_z + math.log(self.negatives / len(self.bank))
         of_puzzle = nce(near, far, offset)
         of_image = nce(*self._against_bank(image, batch.index, negatives), offset)
@@ -145,12 +155,6 @@ class PIRL(Method):
             near = (embedding * self.bank[index]).sum(1) / TEMPERATURE
             far = embedding @ self.bank[negatives].T / TEMPERATURE
         return near, far.masked_fill(negatives == index[:, None], -torch.inf)
-
-    @torch.no_grad()
-    def _estimate_z(self, far: Tensor) -> None:
-        """Z is N times the mean exponential of a similarity; that mean is taken once, from the first batch."""
-        mean = distributed.all_sum(far.exp().sum()) / distributed.all_sum((far > -torch.inf).sum())
-        self.log_z.copy_(math.log(len(self.bank)) + mean.log())
 
     @torch.no_grad()
     def _remember(self, index: Tensor, embedding: Tensor) -> None:
