@@ -71,7 +71,9 @@ def distances_picture(sets: Mapping[str, Tensor]) -> Picture:
         share = torch.bincount(apart.long(), minlength=TILES + 1) / len(apart)
         axes.bar(np.arange(TILES + 1) + (i - 0.5) * width, share, width, label=name, color=_BARS[i], hatch=_HATCHES[i])
         words.append(f"{name}: {apart.min():.0f} at least, {apart.mean():.2f} on the average")
-    axes.set(xlabel="places in which two orders differ", ylabel="share of all pairs", xticks=range(TILES + 1))
+    axes.set(
+        xlabel="places in which two orders differ", ylabel="share of all pairs", xticks=range(TILES + 1), yscale="log"
+    )
     axes.legend(frameon=False)
     return Picture(figure, f"{len(orders)} orders of nine tiles, how far two of them are apart. {'; '.join(words)}")
 
@@ -102,25 +104,20 @@ def puzzle_rows(sets: Mapping[str, Tensor], caption: str) -> Picture:
     return crop_rows({name: assemble(tiles).clamp(-1, 1) for name, tiles in sets.items()}, caption)
 
 
-def bank_picture(filled: Tensor, steps: int, before: Tensor, after: Tensor) -> Picture:
-    """How the memory bank filled over the steps, and who is like whom in it before and after.
+def bank_picture(banks: Mapping[str, Tensor], visited: Mapping[str, float], caption: str) -> Picture:
+    """Who is like whom in a memory bank, at several moments: the cosine of every row with every other.
 
-    filled: (rounds,) shares of rows that had been visited. before, after: rows (n, f) of length 1, in an order in which
-    neighbours should be alike.
+    banks: rows (n, f) of length 1, in an order in which neighbours should be alike. visited: the share of rows that
+    hold a crop. Both by the name of the moment.
     """
-    figure = Figure(figsize=(9, 2.9), layout="constrained")
-    left, middle, right = figure.subplots(1, 3, width_ratios=[1.1, 1, 1])
-    at = np.arange(len(filled)) * steps / len(filled)
-    left.plot(at, filled.numpy(), color=COLOURS["pirl"], marker="X")
-    left.set(xlabel="step", title="rows that hold a crop", ylim=(0, 1.05))
-    for axes, rows, name in ((middle, before, "alike before"), (right, after, "alike after")):
-        shown = axes.imshow((rows @ rows.T).numpy(), vmin=-1, vmax=1, cmap="PuOr", interpolation="nearest")
-        axes.set(title=name, xticks=[], yticks=[], xlabel=f"{len(rows)} rows, dark crops first")
-    figure.colorbar(shown, ax=right, label="cosine")
-    full = int((filled >= 1).float().argmax()) if bool((filled >= 1).any()) else -1
-    when = f"all rows hold a crop by step {at[full]:.0f}" if full >= 0 else f"{filled[-1]:.0%} of the rows hold a crop"
-    words = "right, the cosine of every row with every other, before the training and after"
-    return Picture(figure, f"The memory bank: {when}; {words}")
+    figure = Figure(figsize=(9, 2.7), layout="constrained")
+    axes = figure.subplots(1, len(banks))
+    for one, (name, rows) in zip(axes, banks.items()):
+        shown = one.imshow((rows @ rows.T).numpy(), vmin=-1, vmax=1, cmap="PuOr", interpolation="nearest")
+        one.set(title=name, xticks=[], yticks=[], xlabel=f"{visited[name]:.0%} hold a crop")
+    figure.colorbar(shown, ax=axes[-1], label="cosine")
+    filling = ", ".join(f"{name} {share:.0%}" for name, share in visited.items())
+    return Picture(figure, f"{caption}; rows that hold a crop: {filling}")
 
 
 def invariance_picture(pairs: Mapping[str, tuple[Tensor, Tensor]], caption: str) -> Picture:

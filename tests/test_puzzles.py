@@ -372,10 +372,10 @@ def test_a_pass_visits_every_row_once(crops: CropDataset) -> None:
     assert method.draw(200, 64, 0, 0).shape == (64,), "a batch may be larger than the bank"
 
 
-def test_the_bank_fills_up_and_its_filling_is_noted() -> None:
+def test_the_bank_fills_up_in_one_pass() -> None:
     method, _ = tiny.train("pirl")
-    assert method.filled.tolist() == sorted(method.filled.tolist()) and method.filled[0] == 0
-    assert int((method.visits > 0).sum()) >= 32 and method.filled[-1] > 0.5
+    assert len(method.visits.unique()) <= 2 and int(method.visits.sum()) == tiny.STEPS * 16
+    assert int((method.visits > 0).sum()) >= 32
 
 
 def test_a_puzzle_may_be_dealt_in_any_order_and_none_is_favoured(crops: CropDataset) -> None:

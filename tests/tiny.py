@@ -50,7 +50,7 @@ def method(name: str, seed: int = 0) -> Method:
     if name == "jigsaw":
         return Jigsaw(trunk, ORDERS, side=16, embedding=16, hidden=32)
     if name == "pirl":
-        return PIRL(trunk, rows=40, negatives=20, side=16, rounds=3)
+        return PIRL(trunk, rows=40, negatives=20, side=16)
     return RotNet(trunk, 32) if name == "rotnet" else BiGAN(trunk, code=8, side=32, width=8)
 
 

@@ -34,7 +34,7 @@ class Jigsaw(Method):
 
     # At `paper` as the original: 350,000 steps of 256, the rate falling to a tenth every 100,000.
     RECIPES = {
-        "quick": Recipe(steps=110, batch=32, learning_rate=0.03),
+        "quick": Recipe(steps=90, batch=32, learning_rate=0.03),
         "standard": Recipe(steps=4_000, batch=512, learning_rate=0.1),
         "paper": Recipe(steps=350_000, batch=256, learning_rate=0.01, schedule="three drops"),
     }

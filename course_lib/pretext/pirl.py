@@ -50,18 +50,17 @@ class PIRL(Method):
     """A trunk; a head `whole` for a crop; heads `tile` and `nine` for its puzzle; and a memory bank.
 
     bank: (N, 128) a row of length 1 for each crop: what the network said of it, averaged over its visits. visits: (N,)
-    how often that was. log_z: the logarithm of Z, which makes a similarity a chance. filled: (rounds,) the share of
-    rows that had been visited when a round began.
+    how often that was. log_z: the logarithm of Z, which makes a similarity a chance.
     """
 
     # At `paper` as VISSL's recipe: 800 passes over 1.28 million; its batches of 1,024 at a rate of 0.12.
     RECIPES = {
-        "quick": Recipe(steps=120, batch=32, learning_rate=0.03, weight_decay=1e-4, rounds=12),
+        "quick": Recipe(steps=80, batch=32, learning_rate=0.03, weight_decay=1e-4, rounds=10),
         "standard": Recipe(steps=5_000, batch=512, learning_rate=0.06, weight_decay=1e-4, rounds=20),
         "paper": Recipe(1_000_800, 1_024, 0.12, weight_decay=1e-4, rounds=100),
     }
 
-    def __init__(self, trunk: AlexNet, rows: int, negatives: int, side: int, rounds: int = 1) -> None:
+    def __init__(self, trunk: AlexNet, rows: int, negatives: int, side: int) -> None:
         super().__init__()
         if not 1 <= negatives < rows:
             raise ValueError(f"negatives must lie in [1, {rows - 1}], below the bank's rows, got {negatives}")
@@ -72,14 +71,14 @@ class PIRL(Method):
         self.register_buffer("bank", F.normalize(torch.randn(rows, NUMBERS)))
         self.register_buffer("visits", torch.zeros(rows, dtype=torch.int64))
         self.register_buffer("log_z", torch.tensor(math.log(rows)))
-        self.register_buffer("filled", torch.zeros(rounds))
 
     @classmethod
     def build(cls, profile: Profile, data: CropDataset) -> PIRL:
         """PIRL at a profile's sizes; of fewer crops than its bank has rows, it takes all."""
         rows = min(BANK[profile.name], len(data))
-        rounds = cls.RECIPES[profile.name].rounds
-        return cls(profile.trunk(), rows, min(NEGATIVES[profile.name], rows - 1), SIDES[profile.name], rounds)
+        # conv1 at its usual size, for DeepCluster's reason: made small, it settles for a few colours.
+        trunk = profile.trunk(first=1.0)
+        return cls(trunk, rows, min(NEGATIVES[profile.name], rows - 1), SIDES[profile.name])
 
     def embed(self, images: Tensor) -> Tensor:
         """What is said of pictures (n, 3, side, side): (n, 128), of length 1."""
@@ -106,7 +105,7 @@ class PIRL(Method):
 
     @torch.no_grad()
     def begin_round(self, data: CropDataset, seed: int, number: int) -> list[nn.Parameter]:
-        """Estimate Z, N times the mean exponential of the similarity of two rows; and note how full the bank is.
+        """Estimate Z, N times the mean exponential of the similarity of two rows.
 
         The original estimates Z once, from noise. But rows of crops are more alike than noise is: in a short training
         the sum over negatives would then drown everything else.
@@ -116,7 +115,6 @@ class PIRL(Method):
             alike = (some @ some.T / TEMPERATURE).fill_diagonal_(-torch.inf)
         pairs = len(some) * (len(some) - 1)
         self.log_z.copy_(alike.logsumexp((0, 1)) + math.log(len(self.bank) / pairs))
-        self.filled[number] = (self.visits > 0).float().mean()
         return []
 
     def loss(self, data: CropDataset, batch: Batch) -> tuple[Tensor, Tensor]:
