@@ -98,7 +98,8 @@ class PIRL(Method):
         return image, deal(cut(data, other, self.side, CUTTING, draws), draws[:, -TILES:].argsort(1))
 
     def draw(self, total: int, count: int, seed: int, step: int) -> Tensor:
-        """The crops (count,) of a step: pass after pass over all that have a row, each once a pass."""
+        """The crops (count,) of a step: pass after pass over all that have a row, each at most once a pass: what
+        does not fill a batch is left for another pass."""
         a_pass = max(1, len(self.bank) // count)
         order = _order(len(self.bank), seed, step // a_pass)
         return torch.from_numpy(order[(torch.arange(count) + step % a_pass * count) % len(order)])
