@@ -132,7 +132,7 @@ def reference(
     out: Path | None,
 ) -> None:
     """Run the course with several seeds, and write the bands, films and figures into assets/."""
-    from course_lib.pretext import method_names
+    from course_lib.pretext import without_labels
     from course_lib.profiles import runnable_profile
     from course_lib.reference import make_reference, measure_again
     from course_lib.sweep import Grid
@@ -144,7 +144,7 @@ def reference(
     if only:
         click.echo(f"wrote {measure_again(chosen, names(only), sets[0], folder)}")
         return
-    methods = [name for name in method_names() if name != "supervised"]
+    methods = without_labels(chosen)
     images = from_here("SOURCE", photographs or f"set:{sets[0]}")
     cells = Grid(methods, numbers, sets, images, profile=chosen) if grid else None
     click.echo(f"wrote {make_reference(chosen, numbers, sets, folder, cells, jobs)}")

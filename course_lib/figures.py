@@ -28,6 +28,7 @@ COLOURS = {
     "bigan": "#009E73",
     "jigsaw": "#CC79A7",
     "pirl": "#56B4E9",
+    "jigsaw_resnet50": "#882255",
 }
 MARKERS = {
     "random": "o",
@@ -37,8 +38,9 @@ MARKERS = {
     "bigan": "v",
     "jigsaw": "P",
     "pirl": "X",
+    "jigsaw_resnet50": "p",
 }
-PEN_COLOURS = tuple(tuple(bytes.fromhex(colour[1:])) for colour in list(COLOURS.values())[2:])
+PEN_COLOURS = tuple(tuple(bytes.fromhex(colour[1:])) for colour in list(COLOURS.values())[2:7])
 """The colours that outlines take in turn."""
 
 RIGHT, WRONG = "#009E73", "#D55E00"

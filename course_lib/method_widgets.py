@@ -23,6 +23,8 @@ from course_lib.pretext.bigan import BiGAN
 from course_lib.pretext.rotnet import RotNet
 from course_lib.preview import Preview, preview_panel
 from course_lib.probes import POOLINGS
+from course_lib.puzzle_pictures import puzzle_panel
+from course_lib.puzzles import Tricks
 from course_lib.widgets import WRAP, Panel, named_slider, panel_over
 
 _PAIRS = 9
@@ -48,6 +50,30 @@ def explore_places(measured: Mapping[str, Accuracies], places: Places) -> Panel:
     axis = widgets.Dropdown(options=list(AXES), value="stage", description="by", layout={"width": "200px"})
     share = named_slider("depth", 1.0, widgets.FloatSlider, min=0, max=1, step=0.02)
     return panel_over([axis, share], lambda: place_panel(measured, places, axis.value, share.value))
+
+
+def explore_puzzle(data: CropDataset, orders: Tensor) -> Panel:
+    """Cut a crop into nine tiles: which crop, the gap, how far tiles move within it, the order they are dealt in, and
+    the other tricks, each to be switched off.
+
+    orders: (count, 9), to choose from by their numbers.
+    """
+    number = named_slider("crop", min(3, len(data) - 1), widgets.IntSlider, min=0, max=min(99, len(data) - 1))
+    gap = named_slider("gap", 0.25, widgets.FloatSlider, min=0, max=0.6, step=0.05)
+    jitter = named_slider("jitter", 1.0, widgets.FloatSlider, min=0, max=1, step=0.1)
+    order = named_slider("order", 1, widgets.IntSlider, min=0, max=len(orders) - 1)
+    deal = named_slider("seed", 0, widgets.IntSlider, min=0, max=99)
+    normalise, grey = (
+        widgets.Checkbox(value=False, description=name, indent=False, layout={"width": "110px"})
+        for name in ("normalise", "grey")
+    )
+    shift = named_slider("shift", 0, widgets.IntSlider, min=0, max=4)
+
+    def draw() -> tuple[np.ndarray, str]:
+        tricks = Tricks(gap.value, jitter.value, normalise.value, float(grey.value), shift.value)
+        return puzzle_panel(data, number.value, tricks, orders[order.value], deal.value)
+
+    return panel_over([number, order, gap, jitter, shift, deal, normalise, grey], draw)
 
 
 def explore_probes(preview: Preview, labels: int = 1_000) -> Panel:

@@ -21,7 +21,7 @@ from course_lib.films import Film, first_layers, keep_films, save_films
 from course_lib.machine import describe_machine
 from course_lib.notebooks import find_notebooks
 from course_lib.panels import crop_panel
-from course_lib.pretext import method_names
+from course_lib.pretext import without_labels
 from course_lib.results import assets_folder, identity, load_reference, load_reference_films
 from course_lib.runs import run_notebooks
 from course_lib.sources import load_source
@@ -119,7 +119,7 @@ def _pack(profile: str, folder: Path) -> None:
 
 def _probe(folder: Path, profile: str, seed: int, data: str) -> dict[str, Any]:
     """The results of the probes of all methods' networks on one labelled set."""
-    methods = ", ".join(name for name in COLOURS if name in method_names() and name != "supervised")
+    methods = ", ".join(name for name in COLOURS if name in without_labels(profile))
     here = make_folder(folder / f"seed-{seed}-{_without_path(data).replace(':', '-')}")
     shutil.copytree(folder / f"seed-{seed}" / "trained", here / "trained", dirs_exist_ok=True)
     return _run(here, find_notebooks([PROBES]), profile, seed, data, {"METHODS": methods})

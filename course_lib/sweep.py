@@ -18,7 +18,7 @@ from course_lib.crops import PARTS_OF_SCHEME
 from course_lib.errors import CourseError, unknown
 from course_lib.executors import executor_of
 from course_lib.files import make_folder, write_file
-from course_lib.pretext import method_names
+from course_lib.pretext import without_labels
 from course_lib.results import TABLE_VERSION, load_reference_table, load_table
 from course_lib.sources import GENERATED
 from course_lib.trained import runs_folder
@@ -57,7 +57,7 @@ class Grid:
         return list(dict.fromkeys(cell for seed in self.seeds for cell in self._cells_of(seed)))
 
     def _check(self) -> None:
-        known = [name for name in method_names() if name != "supervised"]
+        known = without_labels(self.profile)
         for what, given, allowed in (("method", self.methods, known), ("part of the scheme", self.left_out, LEFT_OUT)):
             if wrong := [name for name in given if name not in allowed]:
                 raise unknown(what, wrong[0], allowed)

@@ -22,14 +22,16 @@ from course_lib.datasets import CropDataset, LabelledImages
 from course_lib.errors import CourseError
 from course_lib.files import make_folder, sha256_of, write_file
 from course_lib.networks import Trunk
-from course_lib.pretext import Method, find_method
+from course_lib.pretext import Method, find_method, find_recipe
 from course_lib.profiles import Course
 from course_lib.recipes import Recipe
 from course_lib.steps import History
 from course_lib.training import fit
 
 # The modules whose code decides what a training gives.
-_MODULES = "sources mips crops placing render datasets networks trunks clustering recipes steps training pretext"
+_MODULES = (
+    "sources mips crops placing render datasets networks trunks clustering puzzles recipes steps training pretext"
+)
 _CODE = tuple(f"course_lib.{module}" for module in _MODULES.split())
 
 
@@ -69,17 +71,13 @@ def pretrain(
     compiled: as in `fit`. "The same" is decided by a hash of everything that the outcome depends on: method, sizes,
     seed, recipe, the data's own pixels, and the code of the library: change a method, and it is trained anew. A
     training that was interrupted goes on where it was when it is asked for again.
-    Raises CourseError for an unknown method.
+    Raises CourseError for an unknown method, and for one that is not meant for the profile.
     """
     distributed.join()
-    method_class = find_method(name)
-    recipe = method_class.RECIPES[course.profile.name]
-    recipe = replace(recipe, steps=steps or recipe.steps, learning_rate=rate or recipe.learning_rate)
-    facts = _facts(name, course, data, recipe)
-    file = f"{name}-{hash_of(facts)}.safetensors"
+    recipe, facts, file = _plan(name, course, data, steps, rate)
     path = runs_folder("trained") / file
     torch.manual_seed(course.seed)
-    method = method_class.build(course.profile, data)
+    method = find_method(name).build(course.profile, data)
     if history := _load(path, method):
         print(f"{name}: loaded, as it was trained before with the same parameters ({len(history.loss)} steps)")
         return Trained(method.to(course.device).eval(), history, recipe, loaded=True)
@@ -98,6 +96,11 @@ def pretrain(
     return Trained(method, history, recipe, loaded=False)
 
 
+def is_trained(name: str, course: Course, data: CropDataset | LabelledImages, steps: int = 0) -> bool:
+    """Whether `pretrain` with the same arguments would load and not train."""
+    return (runs_folder("trained") / _plan(name, course, data, steps, 0.0)[2]).is_file()
+
+
 def runs_folder(*parts: str) -> Path:
     """A folder below $COURSE_RUNS, or below `runs/` of the checkout (of the working folder, where the library was
     installed without one)."""
@@ -106,16 +109,32 @@ def runs_folder(*parts: str) -> Path:
     return make_folder(Path(os.environ.get("COURSE_RUNS") or base / "runs", *parts))
 
 
+def _plan(
+    name: str, course: Course, data: CropDataset | LabelledImages, steps: int, rate: float
+) -> tuple[Recipe, dict[str, Any], str]:
+    """The recipe of a training, the facts that decide its outcome, and the name of its file."""
+    recipe = find_recipe(name, course.profile.name)
+    recipe = replace(recipe, steps=steps or recipe.steps, learning_rate=rate or recipe.learning_rate)
+    facts = _facts(name, course, data, recipe)
+    return recipe, facts, f"{name}-{hash_of(facts)}.safetensors"
+
+
 def _facts(name: str, course: Course, data: CropDataset | LabelledImages, recipe: Recipe) -> dict[str, Any]:
     """Everything that the outcome of a training depends on."""
     return {
-        "code": code_of(f"pretext.{name}"),
+        "code": code_of(*_files_of(name)),
         "method": name,
         "profile": asdict(course.profile),
         "seed": course.seed,
         "recipe": asdict(recipe),
         "data": describe_labelled(data) if isinstance(data, LabelledImages) else _describe_crops(data),
     }
+
+
+def _files_of(name: str) -> list[str]:
+    """The modules of a method and of those that it is made from."""
+    modules = (kind.__module__ for kind in find_method(name).__mro__)
+    return [module.removeprefix("course_lib.") for module in modules if module.startswith("course_lib.pretext.")]
 
 
 def code_of(*modules: str) -> dict[str, str]:

@@ -54,12 +54,15 @@ class OtherTrunk(Trunk):
     side: the pictures' side in pixels. Up to 64 the first two of the five halvings are left out, as is usual for
     CIFAR: a ResNet begins with a 3 x 3 convolution of stride 1 and has no max-pool. width: factor on the filters a
     stage, of which 8 are kept, and 16 in the first layer. first: factor on the first filters, as in AlexNet.
+    names: of the layers, in the place of their own.
 
     `forward` gives (n, out_features): the last stage averaged over its places, as these networks' classifiers have it.
     Raises CourseError for a network that there is not, and ValueError for a side below 16.
     """
 
-    def __init__(self, network: str, side: int = 224, width: float = 1.0, first: float = 1.0) -> None:
+    def __init__(
+        self, network: str, side: int = 224, width: float = 1.0, first: float = 1.0, names: Sequence[str] = ()
+    ) -> None:
         super().__init__()
         if side < 16:
             raise ValueError(f"side must be at least 16 pixels, got {side}")
@@ -67,6 +70,7 @@ class OtherTrunk(Trunk):
             raise unknown("network", network, ("alexnet", *OTHERS))
         make = _resnet if OTHERS[network].kind == "resnet" else _efficientnet
         body, nodes = make(OTHERS[network], width, side <= SMALL_SIDE)
+        nodes = dict(zip(nodes, names, strict=True)) if names else nodes
         self.body = create_feature_extractor(body, nodes)
         self.side, self.layers = side, tuple(nodes.values())
         with torch.no_grad():

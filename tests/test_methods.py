@@ -388,10 +388,16 @@ def test_batchnorm_over_all_processes_is_batchnorm(
         dist.destroy_process_group()
 
 
-def test_recipes_of_all_methods_are_there_for_every_profile() -> None:
-    from course_lib.pretext import find_method, method_names
+def test_recipes_of_all_methods_are_there_for_the_profiles_that_they_are_meant_for() -> None:
+    from course_lib.pretext import find_method, find_recipe, method_names, without_labels
     from course_lib.profiles import PROFILES
 
     for name in method_names():
-        assert set(find_method(name).RECIPES) == set(PROFILES)
-        assert all(dataclasses.asdict(recipe) for recipe in find_method(name).RECIPES.values())
+        meant = set(find_method(name).RECIPES)
+        assert {"standard", "paper"} <= meant <= set(PROFILES)
+        for profile in PROFILES:
+            assert (name in without_labels(profile)) == (profile in meant and name != "supervised")
+        assert all(dataclasses.asdict(find_recipe(name, profile)) for profile in meant)
+    assert {"rotnet", "deepcluster", "bigan", "jigsaw", "pirl"} == set(without_labels("quick"))
+    with pytest.raises(CourseError, match="jigsaw_resnet50 is not meant for the profile 'quick'; choose standard or"):
+        find_recipe("jigsaw_resnet50", "quick")

@@ -393,6 +393,17 @@ ANSWERS = {
         "    return x.mean() - reach, x.mean() + reach",
         "above": 'return "holds" if low > bound else "undecided" if high > bound else "fails"',
     },
+    "09": {
+        "spread_out": "chosen = [0]\n    while len(chosen) < count:\n"
+        "        apart = (candidates[:, None] != candidates[chosen]).sum(2)\n"
+        "        chosen.append(int(apart.amin(1).argmax()))\n    return torch.tensor(chosen)",
+        "normalise": "x = tiles - tiles.mean((2, 3), keepdim=True)\n"
+        "    return x / (x.square().mean((2, 3), keepdim=True) + 1e-8) ** 0.5",
+        "nce": "own, noise = (near - offset).sigmoid(), (far - offset).sigmoid()\n"
+        "    return (-own.log() - (1 - noise).log().sum(1)).mean()",
+        "moved": "mixed = momentum * rows + (1 - momentum) * embedding\n"
+        "    return mixed / mixed.norm(dim=1, keepdim=True)",
+    },
     "10": {
         "parameters_below": "counts = [m * t // g * k * k + m + m for t, m, k, g in convolutions]\n"
         "    return [sum(counts[:n]) for n in range(1, len(counts) + 1)]",

@@ -17,6 +17,8 @@ from course_lib.networks import AlexNet
 from course_lib.pretext import Method
 from course_lib.pretext.bigan import BiGAN
 from course_lib.pretext.deepcluster import DeepCluster
+from course_lib.pretext.jigsaw import Jigsaw
+from course_lib.pretext.pirl import PIRL
 from course_lib.pretext.rotnet import RotNet
 from course_lib.recipes import Recipe
 from course_lib.sources import Source, generate
@@ -28,7 +30,10 @@ RECIPES = {
     "rotnet": Recipe(STEPS, 8, 0.02),
     "deepcluster": Recipe(STEPS, 16, 0.02, schedule="constant", rounds=3),
     "bigan": Recipe(STEPS, 16, 1e-3, optimiser="adam", schedule="late decay"),
+    "jigsaw": Recipe(STEPS, 8, 0.02),
+    "pirl": Recipe(STEPS, 16, 0.001, rounds=3),
 }
+ORDERS = torch.stack([torch.randperm(9, generator=torch.Generator().manual_seed(i)) for i in range(10)])
 
 
 def crops(d: int = 200) -> CropDataset:
@@ -42,6 +47,10 @@ def method(name: str, seed: int = 0) -> Method:
     trunk = AlexNet(32, 0.1)
     if name == "deepcluster":
         return DeepCluster(trunk, groups=10, grouped=120, rounds=3, hidden=32)
+    if name == "jigsaw":
+        return Jigsaw(trunk, ORDERS, side=16, embedding=16, hidden=32)
+    if name == "pirl":
+        return PIRL(trunk, rows=40, negatives=20, side=16)
     return RotNet(trunk, 32) if name == "rotnet" else BiGAN(trunk, code=8, side=32, width=8)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from course_lib.errors import unknown
+from course_lib.errors import CourseError, unknown
 from course_lib.networks import Trunk
 from course_lib.profiles import Profile
 from course_lib.recipes import Recipe
@@ -63,7 +63,7 @@ class Method(nn.Module):
 
     trunk: Trunk
     RECIPES: ClassVar[dict[str, Recipe]]
-    """How it is trained at each profile."""
+    """How it is trained, at each profile that it is meant for."""
 
     @classmethod
     def build(cls, profile: Profile, data: Any) -> Method:
@@ -100,3 +100,17 @@ def find_method(name: str) -> type[Method]:
     if name not in method_names():
         raise unknown("method", name, method_names())
     return importlib.import_module(f"{__name__}.{name}").METHOD
+
+
+def find_recipe(name: str, profile: str) -> Recipe:
+    """How a method is trained at a profile. Raises CourseError for a method, and for a profile that it is not meant
+    for."""
+    recipes = find_method(name).RECIPES
+    if profile not in recipes:
+        raise CourseError(f"{name} is not meant for the profile {profile!r}; choose {' or '.join(recipes)}")
+    return recipes[profile]
+
+
+def without_labels(profile: str) -> list[str]:
+    """The methods that need no labels and are meant for a profile: those that a reference run and a sweep know."""
+    return [name for name in method_names() if name != "supervised" and profile in find_method(name).RECIPES]

@@ -18,7 +18,7 @@ from course_lib.figures import photograph
 from course_lib.files import make_folder, sha256_of, write_file
 from course_lib.images import list_images
 from course_lib.notebooks import find_notebooks
-from course_lib.pretext import method_names
+from course_lib.pretext import without_labels
 from course_lib.runs import run_notebooks
 from course_lib.sources import load_source
 from course_lib.templates import templates
@@ -52,7 +52,7 @@ def make_gallery(
     a folder without pictures.
     """
     paths, entries = list(photographs(images)), []
-    methods = ", ".join(name for name in method_names() if name != "supervised")
+    methods = ", ".join(without_labels(profile))
     for path in paths:
         entry = _entry(path, {"METHODS": methods} | parameters, profile, make_folder(folder))
         say(f"{entry.name}: {entry.error or entry.page}")

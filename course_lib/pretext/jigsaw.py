@@ -1,0 +1,108 @@
+"""Jigsaw: cut every crop into nine tiles, deal them in another order, and let the network tell the order.
+
+Noroozi and Favaro, "Unsupervised learning of visual representations by solving jigsaw puzzles", ECCV 2016.
+Taught in notebook 09.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from course_lib.datasets import CropDataset
+from course_lib.networks import Trunk
+from course_lib.pretext import Batch, Method, Shown
+from course_lib.profiles import Profile
+from course_lib.puzzles import DRAWS, SIDES, TILES, TRICKS, Tricks, assemble, cut, deal, permutations
+from course_lib.recipes import Recipe
+
+ORDERS = {"quick": 24, "standard": 100, "paper": 100}
+"""Orders that a puzzle may be dealt in, at each profile; 100 in the original's released list."""
+
+EMBEDDING = {"quick": 64, "standard": 512, "paper": 1_024}
+"""Numbers that the network says of a tile before it compares the nine; 1,024 in the original."""
+
+
+class Jigsaw(Method):
+    """A trunk that sees nine tiles one by one, and a head that sees all nine answers and names the order.
+
+    The trunk and `tell` have the same weights for all tiles; only the head knows which tile came first. orders:
+    (count, 9), of which the head names one. tricks: against short cuts. side: pixels of a tile. A batch counts crops;
+    the network sees nine times as many, smaller pictures.
+    """
+
+    # At `paper` as the original: 350,000 steps of 256, the rate falling to a tenth every 100,000.
+    RECIPES = {
+        "quick": Recipe(steps=90, batch=32, learning_rate=0.03),
+        "standard": Recipe(steps=4_000, batch=512, learning_rate=0.1),
+        "paper": Recipe(steps=350_000, batch=256, learning_rate=0.01, schedule="three drops"),
+    }
+
+    def __init__(
+        self,
+        trunk: Trunk,
+        orders: Tensor,
+        side: int,
+        embedding: int = 1024,
+        hidden: int = 4096,
+        tricks: Tricks = TRICKS["paper"],
+    ) -> None:
+        super().__init__()
+        self.trunk, self.side, self.tricks = trunk, side, tricks
+        self.tell = nn.Sequential(
+            nn.Linear(tile_features(trunk, side), embedding, bias=False),
+            nn.BatchNorm1d(embedding),
+            nn.ReLU(inplace=True),
+        )
+        self.head = nn.Sequential(
+            nn.Linear(TILES * embedding, hidden, bias=False),
+            nn.BatchNorm1d(hidden),
+            nn.ReLU(inplace=True),
+            nn.Linear(hidden, len(orders)),
+        )
+        self.register_buffer("orders", orders)
+
+    @classmethod
+    def build(cls, profile: Profile, data: CropDataset) -> Jigsaw:
+        """Jigsaw at a profile's sizes."""
+        orders, embedding = permutations(ORDERS[profile.name]), EMBEDDING[profile.name]
+        return cls(profile.trunk(), orders, SIDES[profile.name], embedding, profile.hidden)
+
+    def forward(self, tiles: Tensor) -> Tensor:
+        """Logits of the orders, (n, count), for tiles (n, 9, 3, side, side) as they were dealt."""
+        told = self.tell(self.trunk(tiles.flatten(0, 1)))
+        return self.head(told.view(len(tiles), -1))
+
+    def puzzles(self, data: CropDataset, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Tiles in reading order, (n, 9, 3, side, side), and the number of the order to deal each puzzle in, (n,)."""
+        draws = batch.uniform(DRAWS)
+        which = ((draws[:, 2 * TILES] + 1) / 2 * len(self.orders)).long()
+        return cut(data, data.crops[batch.index], self.side, self.tricks, draws), which
+
+    def loss(self, data: CropDataset, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Cross-entropy of the orders, and the share told right."""
+        tiles, which = self.puzzles(data, batch)
+        logits = self(deal(tiles, self.orders[which]))
+        return F.cross_entropy(logits, which), (logits.argmax(1) == which).float().mean()
+
+    def shown(self, data: CropDataset) -> Shown:
+        """Twelve puzzles as they were dealt, and as the network puts them back."""
+        index = torch.arange(min(12, len(data)), device=self.orders.device)
+        tiles, which = self.puzzles(data, Batch(index, data.seed, 0, 0))
+        dealt = deal(tiles, self.orders[which])
+        said = self(dealt).argmax(1)
+        images = torch.cat([assemble(dealt), assemble(deal(dealt, self.orders[said].argsort(1)))]).clamp(-1, 1)
+        return Shown(images, len(index), ("dealt", f"put back: {int((said == which).sum())} of {len(index)}"))
+
+
+def tile_features(trunk: nn.Module, side: int) -> int:
+    """How many numbers a trunk says of a tile of this side: fewer than of a whole picture."""
+    device, training = next(trunk.parameters()).device, trunk.training
+    with torch.no_grad():
+        found = trunk.eval()(torch.zeros(1, 3, side, side, device=device)).shape[1]
+    trunk.train(training)
+    return found
+
+
+METHOD = Jigsaw
