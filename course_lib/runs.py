@@ -87,9 +87,15 @@ def report(results: Sequence[NotebookResult], profile: str, notebooks: Path) -> 
             machine=describe_machine(),
             notebooks=[asdict(result) | _title_and_pictures(notebooks / f"{result.name}.ipynb") for result in results],
             table=accuracy_table(rows).to_html(border=0, index=False) if rows else "",
-            layers=accuracy_by_layer(rows, "Linear probes").html() if rows else "",
+            layers=accuracy_by_layer(_of_one_source_each(rows), "Linear probes").html() if rows else "",
         )
     )
+
+
+def _of_one_source_each(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of each method the rows of the source that comes first: two photographs are no two seeds of one."""
+    first: dict[str, str] = {}
+    return [row for row in rows if first.setdefault(row["method"], row["source"]) == row["source"]]
 
 
 def _title_and_pictures(path: Path) -> dict[str, Any]:

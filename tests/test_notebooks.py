@@ -255,7 +255,7 @@ def test_the_results_have_the_promised_form(run: Path) -> None:
     summary = json.loads((run / "results.json").read_text())
     assert {"name", "status", "seconds", "peak_mb"} <= set(summary["notebooks"][0])
     assert {(row["method"], row["layer"]) for row in summary["probes"]} == {
-        *((method, layer) for method in ("random", "rotnet", "supervised") for layer in LAYERS),
+        *((method, layer) for method in ("random", "rotnet", "supervised", "jigsaw", "pirl") for layer in LAYERS),
         ("random, looked", "conv2"),
     }
     for row in summary["probes"]:
