@@ -30,23 +30,26 @@ _READ = 101  # depths at which two curves are compared
 
 
 class Size(NamedTuple):
-    """How much notebook 10 compares: networks; steps of each training, and its highest learning rate, 0 for the
-    recipe's; labelled pictures that a probe is trained on, and as many that it is tested on; features that it sees."""
+    """How much notebook 10 compares: networks; steps of each training, its highest learning rate, and the crops of a
+    step of RotNet, each 0 for the recipe's; labelled pictures that a probe is trained on, and as many that it is tested
+    on; features that it sees."""
 
     networks: tuple[str, ...]
     steps: int
     rate: float
+    batch: int
     pictures: int
     numbers: int
 
 
 _ALL = ("alexnet", "resnet18", "resnet50", "efficientnet_b0")
 SIZES = {
-    "quick": Size(("alexnet", "resnet18"), 60, 0.02, 1_000, 500),
-    "standard": Size(_ALL, 0, 0.0, 10_000, 9_600),
-    "paper": Size(_ALL, 0, 0.0, 50_000, 9_600),
+    "quick": Size(("alexnet", "resnet18"), 60, 0.02, 24, 1_000, 500),
+    "standard": Size(_ALL, 0, 0.0, 0, 10_000, 9_600),
+    "paper": Size(_ALL, 0, 0.0, 0, 50_000, 9_600),
 }
-"""How much is compared at each profile: at `quick` two networks, for a third of the usual steps at twice the rate."""
+"""How much is compared at each profile: at `quick` two networks, for a third of the usual steps, half as large, at
+twice the rate."""
 
 
 @dataclass(frozen=True)

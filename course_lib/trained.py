@@ -64,17 +64,19 @@ def pretrain(
     steps: int = 0,
     compiled: bool = False,
     rate: float = 0.0,
+    batch: int = 0,
 ) -> Trained:
     """Train a method (`rotnet`, `supervised`, ...) on `data`, or load the training if the same one was done before.
 
-    steps, rate: of the training, its length and its highest learning rate; 0 takes the recipe's for the profile.
+    steps, rate, batch: of the training, its length, its highest learning rate, and the crops or pictures of a step; 0
+    takes the recipe's for the profile.
     compiled: as in `fit`. "The same" is decided by a hash of everything that the outcome depends on: method, sizes,
     seed, recipe, the data's own pixels, and the code of the library: change a method, and it is trained anew. A
     training that was interrupted goes on where it was when it is asked for again.
     Raises CourseError for an unknown method, and for one that is not meant for the profile.
     """
     distributed.join()
-    recipe, facts, file = _plan(name, course, data, steps, rate)
+    recipe, facts, file = _plan(name, course, data, steps, rate, batch)
     path = runs_folder("trained") / file
     torch.manual_seed(course.seed)
     method = find_method(name).build(course.profile, data)
@@ -98,7 +100,7 @@ def pretrain(
 
 def is_trained(name: str, course: Course, data: CropDataset | LabelledImages, steps: int = 0) -> bool:
     """Whether `pretrain` with the same arguments would load and not train."""
-    return (runs_folder("trained") / _plan(name, course, data, steps, 0.0)[2]).is_file()
+    return (runs_folder("trained") / _plan(name, course, data, steps)[2]).is_file()
 
 
 def runs_folder(*parts: str) -> Path:
@@ -110,11 +112,12 @@ def runs_folder(*parts: str) -> Path:
 
 
 def _plan(
-    name: str, course: Course, data: CropDataset | LabelledImages, steps: int, rate: float
+    name: str, course: Course, data: CropDataset | LabelledImages, steps: int, rate: float = 0.0, batch: int = 0
 ) -> tuple[Recipe, dict[str, Any], str]:
     """The recipe of a training, the facts that decide its outcome, and the name of its file."""
     recipe = find_recipe(name, course.profile.name)
-    recipe = replace(recipe, steps=steps or recipe.steps, learning_rate=rate or recipe.learning_rate)
+    given = {"steps": steps, "learning_rate": rate, "batch": batch}
+    recipe = replace(recipe, **{name: value for name, value in given.items() if value})
     facts = _facts(name, course, data, recipe)
     return recipe, facts, f"{name}-{hash_of(facts)}.safetensors"
 
