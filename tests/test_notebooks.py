@@ -29,6 +29,9 @@ from course_lib.notebooks import EXPERIMENT, execute, find_notebooks, hidden_err
 BAD = ROOT / "tests/bad_notebooks"
 COURSE = find_notebooks()
 (SAMPLE,) = find_notebooks(["06"])
+STEPS = 40
+"""Of the trainings here that take a number of steps: enough for all that a notebook does, and for its memory. At their
+whole length they are run for the reference, which tests of their own look at."""
 
 
 @pytest.mark.parametrize("path", COURSE, ids=lambda path: path.stem)
@@ -219,9 +222,10 @@ def offline(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def run(offline: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The whole course as the README runs it, without a network."""
+    """The whole course as the README runs it, but with short trainings, and without a network."""
     out = tmp_path_factory.mktemp("run") / "out"
-    command = [sys.executable, "-m", "course_lib", "run", "--out", str(out), "--json", str(out.parent / "copy.json")]
+    command = [sys.executable, "-m", "course_lib", "run", "-p", "STEPS", str(STEPS), "--out", str(out)]
+    command += ["--json", str(out.parent / "copy.json")]
     done = subprocess.run(command, capture_output=True, text=True, env=offline, cwd=ROOT, timeout=3300)
     (out / "printed.txt").write_text(done.stdout)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -301,7 +305,7 @@ def nbval(paths: list[Path], environment: dict[str, str]) -> subprocess.Complete
 
 def test_the_course_passes_nbval_with_wrong_answers(run: Path, offline: dict[str, str], tmp_path: Path) -> None:
     for path in COURSE:
-        write_notebook(tmp_path / path.name, answered(path, a_mistake))
+        write_notebook(tmp_path / path.name, shortened(answered(path, a_mistake)))
     journal = tmp_path / "journal.json"
     own = {"COURSE_RUNS": str(run), "COURSE_LIVE": "1", "COURSE_JOURNAL": str(journal)}
     done = nbval([tmp_path / path.name for path in COURSE], offline | own)
@@ -443,6 +447,13 @@ def answered(path: Path, body: Callable[[str, str, str], str]) -> NotebookNode:
     return notebook
 
 
+def shortened(notebook: NotebookNode) -> NotebookNode:
+    """The notebook with the trainings that the whole course has had, so that it finds their networks."""
+    cell = code(notebook, "parameters")
+    cell.source = re.sub(r"^STEPS = 0", f"STEPS = {STEPS}", cell.source, flags=re.MULTILINE)
+    return notebook
+
+
 def exercises(notebook: NotebookNode) -> list[NotebookNode]:
     return [cell for cell in notebook.cells if "exercise" in cell.metadata.get("tags", [])]
 
@@ -455,7 +466,7 @@ def a_mistake(key: str, name: str, parameters: str) -> str:
 
 def carried(notebook: NotebookNode, path: Path, tmp_path: Path, run: Path, strict: str = "") -> str:
     """What a changed notebook printed, when it was executed with the networks that the whole course has trained."""
-    write_notebook(tmp_path / path.name, notebook)
+    write_notebook(tmp_path / path.name, shortened(notebook))
     environment = {"COURSE_LIVE": "0", "COURSE_RUNS": str(run), "COURSE_STRICT": strict}
     result = execute(tmp_path / path.name, tmp_path / "out.ipynb", {}, environment)
     assert result.error == ""
