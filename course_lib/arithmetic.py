@@ -62,18 +62,29 @@ CHOICES = (
 
 
 def fastest(device: torch.device, trunk: Trunk) -> Arithmetic:
-    """The fastest of CHOICES for a network like this trunk, from the cache or from a trial of some seconds."""
+    """The fastest of CHOICES for a network like this trunk, from the cache or from a trial of some seconds.
+
+    A trunk that is fed with anything but pictures, as behind a scattering transform, cannot be tried: it takes the last
+    on a GPU, and the first elsewhere.
+    """
     weights = sum(weight.numel() for weight in trunk.parameters())
     key = f"{_processor(str(device))}, {trunk.side} px, {type(trunk).__name__} of {weights:,} weights"
     if key not in _known:
         path = _remembered()
         known = _read(path)
         if key not in known:
-            known = _read(path) | {key: asdict(_choose(trial(device, trunk)))}
+            known = _read(path) | {key: asdict(_tried(device, trunk))}
             if path:
                 _write(path, known)
         _known[key] = Arithmetic(**known[key])
     return _known[key]
+
+
+def _tried(device: torch.device, trunk: Trunk) -> Arithmetic:
+    try:
+        return _choose(trial(device, trunk))
+    except RuntimeError:  # of shapes that do not fit
+        return CHOICES[-1] if device.type == "cuda" else CHOICES[0]
 
 
 def _choose(seconds: dict[Arithmetic, float]) -> Arithmetic:

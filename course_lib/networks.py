@@ -151,9 +151,9 @@ def head(inputs: int, outputs: int, hidden: int) -> nn.Sequential:
 
 
 def first_convolution(trunk: nn.Module) -> tuple[nn.Conv2d, nn.Module]:
-    """A network's first convolution, and the BatchNorm behind it."""
+    """A network's first convolution, and the BatchNorm behind it, of whatever kind."""
     convolution = next(part for part in trunk.modules() if isinstance(part, nn.Conv2d))
-    return convolution, next(part for part in trunk.modules() if isinstance(part, nn.BatchNorm2d | nn.SyncBatchNorm))
+    return convolution, next(part for part in trunk.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm))
 
 
 def conv1_filters(trunk: Trunk) -> Tensor:

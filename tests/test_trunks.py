@@ -13,6 +13,7 @@ import torchvision
 from torch import nn
 from torchvision.models.feature_extraction import get_graph_node_names
 
+from course_lib import arithmetic
 from course_lib.arithmetic import CHOICES, Arithmetic, fastest
 from course_lib.checkpoints import Checkpoints
 from course_lib.datasets import CropDataset, LabelledImages
@@ -153,7 +154,8 @@ def test_the_seed_decides_the_weights_and_the_first_factor_scales_conv1() -> Non
     assert torch.allclose(ratio, torch.tensor(PROFILES["quick"].first))
 
 
-def test_the_arithmetic_is_tried_for_each_network_apart() -> None:
+def test_the_arithmetic_is_tried_for_each_network_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arithmetic, "_known", {})
     found = [fastest(torch.device("cpu"), untrained(course(network))) for network in ("resnet18", "alexnet")]
     assert set(found) <= set(CHOICES)
     remembered = json.loads((cache_folder() / "arithmetic.json").read_text())
