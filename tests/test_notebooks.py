@@ -298,7 +298,7 @@ def test_no_output_is_a_bare_picture(run: Path) -> None:
 
 
 def nbval(paths: list[Path], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    options = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=300", "-q", "-n0", "-p", "no:cacheprovider"]
+    options = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=900", "-q", "-n0", "-p", "no:cacheprovider"]
     command = [sys.executable, "-m", "pytest", *options, "--rootdir", str(paths[0].parent), *map(str, paths)]
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=3300)
 
