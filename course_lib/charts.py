@@ -73,16 +73,17 @@ def bar_chart(values: dict[str, float], caption: str, level: float, words: str) 
     return Picture(figure, f"{caption}: {each}; the line is {words}, {level:.2f}")
 
 
-def accuracy_by_layer(rows: Sequence[dict], title: str) -> Picture:
+def accuracy_by_layer(rows: Sequence[dict], title: str, what: str = "accuracy") -> Picture:
     """Probe accuracy over the layers, one line a method; a band shows one standard deviation over seeds.
 
-    rows: with method, layer, accuracy (a share of 1) and seed.
+    rows: with method, layer, accuracy (a share of 1) and, of several, seed. what: another key with a share of 1, to be
+    drawn in its place.
     """
     import pandas as pd
     import seaborn as sns
 
-    table = pd.DataFrame(list(rows))
-    table["accuracy in %"] = 100 * table["accuracy"]
+    table, height = pd.DataFrame(list(rows)), f"{what} in %"
+    table[height] = 100 * table[what]
     given = list(dict.fromkeys(table["method"]))
     methods = [method for method in COLOURS if method in given] + [m for m in given if m not in COLOURS]
     figure = Figure(figsize=(7, 4), layout="constrained")
@@ -90,7 +91,7 @@ def accuracy_by_layer(rows: Sequence[dict], title: str) -> Picture:
     sns.lineplot(
         table,
         x="layer",
-        y="accuracy in %",
+        y=height,
         hue="method",
         hue_order=methods,
         style="method",
@@ -103,9 +104,9 @@ def accuracy_by_layer(rows: Sequence[dict], title: str) -> Picture:
     )
     axes.set(title=title, xlabel="")
     axes.grid(axis="y", alpha=0.3)
-    means = table.groupby(["method", "layer"])["accuracy in %"].mean()
+    means = table.groupby(["method", "layer"])[height].mean()
     words = "; ".join(f"{method} {_from_first_to_last(means[method])}" for method in methods)
-    return Picture(figure, f"{title}. Accuracy in percent, {words}")
+    return Picture(figure, f"{title}. {what.capitalize()} in percent, {words}")
 
 
 def _from_first_to_last(by_layer: Any) -> str:

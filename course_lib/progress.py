@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -13,6 +13,9 @@ from course_lib.machine import memory_used
 from course_lib.networks import conv1_filters
 from course_lib.pretext import Method
 from course_lib.recipes import Recipe
+
+if TYPE_CHECKING:
+    from course_lib.figures import Picture  # with matplotlib, which a training in a process of its own can do without
 
 _LEAST_PAUSE = 0.25  # seconds between two pictures
 _LARGEST_SHARE = 0.05  # of the time that drawing may take
@@ -29,6 +32,29 @@ def has_front_end() -> bool:
     return getattr(get_ipython(), "kernel", None) is not None
 
 
+class LivePicture:
+    """A picture in a notebook that is drawn anew in its place; where nobody looks, nothing is drawn."""
+
+    def __init__(self) -> None:
+        self.live = has_front_end()
+        self._handle = None
+        self._due = 0.0
+
+    def is_due(self) -> bool:
+        """Whether somebody is looking, and the last picture was shown long enough ago."""
+        return self.live and time.perf_counter() >= self._due
+
+    def show(self, picture: Picture) -> None:
+        """Show a picture in place of the last one."""
+        from IPython.display import display
+
+        if self._handle is None:
+            self._handle = display(picture.bundle(), raw=True, display_id=True)
+        else:
+            self._handle.update(picture.bundle(), raw=True)
+        self._due = time.perf_counter() + _LEAST_PAUSE
+
+
 class Progress:
     """Shows the loss and accuracy of a task, (steps,) tensors that fill up, the first layer's filters, and what the
     method can do by now.
@@ -42,8 +68,8 @@ class Progress:
     ) -> None:
         self.title, self.recipe, self.loss, self.accuracy = title, recipe, loss, accuracy
         self.begun, self.shown = begun, shown
-        self.live = shown and has_front_end()
-        self.handle = None
+        self.picture = LivePicture()
+        self.live = shown and self.picture.live
         self.start = time.perf_counter()
         self.due = self.start + _LEAST_PAUSE
 
@@ -88,8 +114,6 @@ class Progress:
 
     @torch.no_grad()
     def _draw(self, done: int, method: Method, data: Any) -> None:
-        from IPython.display import display
-
         from course_lib.charts import training_picture
 
         was_training = method.training
@@ -99,7 +123,4 @@ class Progress:
         loss, accuracy = self.loss[:done].cpu(), self.accuracy[:done].cpu()
         filters = conv1_filters(method.trunk).cpu()
         picture = training_picture(self.title, loss, accuracy, self.recipe.steps, filters, shown, self.pace(done))
-        if self.handle is None:
-            self.handle = display(picture.bundle(), raw=True, display_id=True)
-        else:
-            self.handle.update(picture.bundle(), raw=True)
+        self.picture.show(picture)

@@ -63,10 +63,13 @@ class Panel:
     def redraw(self, _: Any = None) -> None:
         """Draw the picture anew; an error shows in the panel, and the last good picture stays."""
         try:
-            pixels, words = self._draw()
-            self.image.value, self.words.value = encode_png(pixels), _lines(html.escape(words))
+            self.show(*self._draw())
         except Exception as error:  # a callback's error goes nowhere that a learner would see
             self.complain(type(error).__name__, error)
+
+    def show(self, pixels: np.ndarray, words: str) -> None:
+        """Show pixels of the panel's size, and what they show in words."""
+        self.image.value, self.words.value = encode_png(pixels), _lines(html.escape(words))
 
     def complain(self, what: str, error: Exception) -> None:
         """Say below the picture what went wrong."""
@@ -265,21 +268,22 @@ def _on_choice(choice: widgets.Dropdown, upload: widgets.FileUpload, chosen: _Ch
             panel.redraw()
 
     def uploaded(_: Any) -> None:
-        for name, content in _uploads(upload):
-            show(functools.partial(_from_bytes, name, content))
+        for name, content in uploads(upload):
+            show(functools.partial(source_from_bytes, name, content))
 
     choice.observe(lambda change: show(lambda: chosen.by_name(change["new"])), "value")
     upload.observe(uploaded, "value")
 
 
-def _uploads(upload: widgets.FileUpload) -> list[tuple[str, bytes]]:
+def uploads(upload: widgets.FileUpload) -> list[tuple[str, bytes]]:
     """Names and contents: ipywidgets 7 keeps them in a dictionary, 8 in a tuple."""
     if isinstance(upload.value, dict):
         return [(name, bytes(file["content"])) for name, file in upload.value.items()]
     return [(file["name"], bytes(file["content"])) for file in upload.value]
 
 
-def _from_bytes(name: str, content: bytes) -> Source:
+def source_from_bytes(name: str, content: bytes) -> Source:
+    """The source that a file with this content would be. Raises CourseError as `load_source` does."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / Path(name).name
         path.write_bytes(content)

@@ -1,0 +1,112 @@
+"""Sliders and pictures to click on for notebook 11, over the pure functions of `pictures.py`."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import ipywidgets as widgets
+import numpy as np
+from torch import Tensor
+
+from course_lib.applications.pictures import search_panel, thumbnails, transfer_panel
+from course_lib.applications.retrieval import Search, queries_of
+from course_lib.applications.style import Examples, Transfer, load_picture, square, transfer
+from course_lib.figures import Picture
+from course_lib.images import PHOTOGRAPHS
+from course_lib.networks import LAYERS, Trunk
+from course_lib.widgets import WRAP, Panel, named_slider, panel_over, source_from_bytes, uploads
+
+_QUERIES = 20
+_STEPS = 30
+_BUTTON = 48  # pixels
+_LOOK = {"width": "210px"}
+
+
+def explore_style(
+    networks: Mapping[str, Trunk], content: str, style: str, side: int, weight: float = 10, steps: int = _STEPS
+) -> Panel:
+    """Choose who looks, two pictures, the style's weight and its layers, and watch the picture change.
+
+    content, style: names of bundled photographs or paths. Each choice begins anew with the content picture.
+    """
+    network = widgets.Dropdown(options=list(networks), value="rotnet", description="network", layout=_LOOK)
+    pictures = {what: _choice(what, name) for what, name in (("content", content), ("style", style))}
+    strength = named_slider(
+        "weight", weight, widgets.FloatLogSlider, base=10, min=-1, max=4, step=0.25, continuous_update=False
+    )
+    depths = [(layer if not i else f"conv1 to {layer}", i + 1) for i, layer in enumerate(LAYERS)]
+    layers = named_slider("layers", len(LAYERS), widgets.SelectionSlider, options=depths, continuous_update=False)
+    upload = widgets.FileUpload(accept="image/*", description="your own style", layout=_LOOK)
+    known = {name: load_picture(name, side) for name in {content, style}}
+    panel: Panel | None = None
+
+    def picture_of(what: str) -> Tensor:
+        name = pictures[what].value
+        if name not in known:
+            known[name] = load_picture(name, side)
+        return known[name]
+
+    def draw() -> tuple[np.ndarray, str]:
+        two, who = (picture_of("content"), picture_of("style")), network.value
+        examples = Examples(networks[who], *two, LAYERS[: layers.value])
+
+        def grow(made: Transfer) -> None:
+            if panel:
+                panel.show(*transfer_panel(*two, made, who, strength.value))
+
+        return transfer_panel(*two, transfer(examples, strength.value, steps, watch=grow), who, strength.value)
+
+    def add(_: Any) -> None:
+        for name, content in uploads(upload):
+            try:
+                known[name] = square(source_from_bytes(name, content).image(), side)
+            except Exception as error:  # no picture, or too small: said in the panel, and the last style stays
+                panel.complain("That cannot be used", error)
+            else:
+                pictures["style"].options = list(dict.fromkeys([*pictures["style"].options, name]))
+                pictures["style"].value = name
+
+    panel = panel_over([network, *pictures.values(), strength, layers], draw)
+    upload.observe(add, "value")
+    panel.box.children = [panel.box.children[0], upload, *panel.box.children[1:]]
+    return panel
+
+
+def _choice(what: str, name: str) -> widgets.Dropdown:
+    names = list(dict.fromkeys([name, *PHOTOGRAPHS]))
+    return widgets.Dropdown(options=names, value=name, description=what, layout=_LOOK)
+
+
+def explore_search(searches: Mapping[str, Search]) -> Panel:
+    """Click on a picture, choose a layer, and see which pictures each network takes for the most alike."""
+    first = next(iter(searches.values()))
+    queries = queries_of(first.data, _QUERIES)
+    layer = named_slider("layer", first.layers[1], widgets.SelectionSlider, options=first.layers)
+    chosen = {"query": queries[0]}
+    panel = panel_over([layer], lambda: search_panel(searches, chosen["query"], layer.value))
+
+    def ask(place: int) -> None:
+        chosen["query"] = queries[place]
+        panel.redraw()
+
+    names = [first.data.classes[int(first.data.test_labels[i])] for i in queries]
+    buttons = picture_buttons(thumbnails(first.data.test_images, queries), names, ask)
+    panel.box.children = [buttons, *panel.box.children]
+    return panel
+
+
+def picture_buttons(pictures: Sequence[Picture], names: Sequence[str], ask: Callable[[int], None]) -> widgets.Box:
+    """Pictures to click on, or to reach with the tab key: each is a button with the picture for its background, and
+    its name as a tooltip."""
+    buttons, looks = [], []
+    for place, (picture, name) in enumerate(zip(pictures, names)):
+        button = widgets.Button(tooltip=name, layout={"width": f"{_BUTTON}px", "height": f"{_BUTTON}px"})
+        button.add_class("course-query").add_class(mark := f"course-query-{button.model_id[:12]}")
+        data = base64.b64encode(picture.png()).decode()
+        looks.append(f".{mark} {{ background: center / cover url(data:image/png;base64,{data}) !important; }}")
+        button.on_click(lambda _, place=place: ask(place))
+        buttons.append(button)
+    style = widgets.HTML(f"<style>{''.join(looks)}</style>", layout={"display": "none"})
+    return widgets.Box([style, *buttons], layout=WRAP)
