@@ -5,12 +5,10 @@ from __future__ import annotations
 import functools
 import itertools
 import re
-from datetime import datetime, timezone
 
-import ipywidgets
 import pytest
 import torch
-from torch import Tensor
+from test_panels import upload
 
 from course_lib.applications.pictures import judged_table, transfer_panel, transfers_picture
 from course_lib.applications.style import (
@@ -26,15 +24,14 @@ from course_lib.applications.style import (
 )
 from course_lib.applications.widgets import explore_style
 from course_lib.errors import CourseError
-from course_lib.figures import to_pixels
 from course_lib.images import PHOTOGRAPHS
 from course_lib.networks import AlexNet
 from course_lib.png import encode_png
 from course_lib.probes import frozen
 from course_lib.profiles import PROFILES
+from course_lib.sources import generate
 
 SIDE = 32
-TODAY = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
 @functools.cache
@@ -167,22 +164,6 @@ def test_the_table_of_judges() -> None:
     assert [re.findall(r"0\.\d+", line) for line in lines] == [[], ["0.100", "0.200"], ["0.300", "0.400"]]
 
 
-def uploaded(pixels: Tensor) -> tuple[dict, ...]:
-    return file("mine.png", encode_png(to_pixels(pixels[None])[0]))
-
-
-def file(name: str, content: bytes) -> tuple[dict, ...]:
-    return (
-        {
-            "name": name,
-            "type": "image/png",
-            "size": len(content),
-            "content": memoryview(content),
-            "last_modified": TODAY,
-        },
-    )
-
-
 def test_every_control_of_the_panel_changes_the_picture() -> None:
     panel = explore_style({"rotnet": trunk(0), "other": trunk(1)}, "coffee", "flower", SIDE, steps=5)
     for control in panel.box.children[0].children:
@@ -199,17 +180,15 @@ def test_every_control_of_the_panel_changes_the_picture() -> None:
 
 def test_a_style_of_ones_own_is_added_and_a_bad_one_is_told() -> None:
     panel = explore_style({"rotnet": trunk()}, "coffee", "flower", SIDE, steps=5)
-    upload = panel.box.children[1]
-    assert isinstance(upload, ipywidgets.FileUpload)
-    before = panel.image.value
-    stripes = torch.arange(96)[None, None].expand(3, 96, 96) // 8 % 2 * 2.0 - 1
-    upload.value = uploaded(stripes)
-    assert panel.image.value != before and "<b>" not in panel.words.value
+    seen = [panel.image.value]
+    for kind in ("dead_leaves", "noise"):  # another picture of the same name, too
+        upload(panel, "mine.png", encode_png(generate(kind, 96, 96).permute(1, 2, 0).contiguous().numpy()))
+        assert "<b>" not in panel.words.value and panel.image.value not in seen
+        seen.append(panel.image.value)
     style = panel.box.children[0].children[2]
-    assert style.value == "mine.png" and "mine.png" in style.options
-    good = panel.image.value
-    upload.value = file("bad.png", b"no picture")
-    assert "That cannot be used" in panel.words.value and panel.image.value == good
+    assert style.value == "mine.png" and style.options.count("mine.png") == 1
+    upload(panel, "bad.png", b"no picture")
+    assert "That cannot be used" in panel.words.value and panel.image.value == seen[-1]
 
 
 def test_the_picture_grows_while_it_is_painted() -> None:

@@ -65,8 +65,14 @@ def explore_style(
             except Exception as error:  # no picture, or too small: said in the panel, and the last style stays
                 panel.complain("That cannot be used", error)
             else:
-                pictures["style"].options = list(dict.fromkeys([*pictures["style"].options, name]))
-                pictures["style"].value = name
+                choose(name)
+
+    def choose(name: str) -> None:
+        choice = pictures["style"]
+        choice.unobserve(panel.redraw, "value")  # one new picture, and not one more for every other name on the way
+        choice.options, choice.value = list(dict.fromkeys([*choice.options, name])), name
+        choice.observe(panel.redraw, "value")
+        panel.redraw()
 
     panel = panel_over([network, *pictures.values(), strength, layers], draw)
     upload.observe(add, "value")
