@@ -22,9 +22,12 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
 from course_lib.anatomy import lint, strip
 from course_lib.exercises import find_exercises
+from course_lib.figures import to_pixels
 from course_lib.headers import fill, title, write_notebook
+from course_lib.labelled import photos10
 from course_lib.networks import LAYERS
 from course_lib.notebooks import EXPERIMENT, execute, find_notebooks, hidden_errors, read_parameters
+from course_lib.png import encode_png
 
 BAD = ROOT / "tests/bad_notebooks"
 COURSE = find_notebooks()
@@ -303,9 +306,11 @@ def nbval(paths: list[Path], environment: dict[str, str]) -> subprocess.Complete
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=3300)
 
 
-def test_the_course_passes_nbval_with_wrong_answers(run: Path, offline: dict[str, str], tmp_path: Path) -> None:
+def test_the_course_passes_nbval_with_wrong_answers(
+    run: Path, few: Path, offline: dict[str, str], tmp_path: Path
+) -> None:
     for path in COURSE:
-        write_notebook(tmp_path / path.name, shortened(answered(path, a_mistake)))
+        write_notebook(tmp_path / path.name, shortened(answered(path, a_mistake), few))
     journal = tmp_path / "journal.json"
     own = {"COURSE_RUNS": str(run), "COURSE_LIVE": "1", "COURSE_JOURNAL": str(journal)}
     done = nbval([tmp_path / path.name for path in COURSE], offline | own)
@@ -414,6 +419,21 @@ ANSWERS = {
         "read_at": "import numpy as np\n    return float(np.interp(depth, depths, shares))",
         "reached": "way, gone = supervised - random, trained - random\n    return gone / way",
     },
+    "11": {
+        "gram": "n, c, h, w = maps.shape\n    return torch.einsum('nihw,njhw->nij', maps, maps) / (h * w)",
+        "precision_at": "a = queries / queries.norm(dim=1, keepdim=True)\n"
+        "    b = gallery / gallery.norm(dim=1, keepdim=True)\n"
+        "    order = (a @ b.T).argsort(1, descending=True)[:, :k]\n"
+        "    return float((gallery_labels[order] == labels[:, None]).float().mean())",
+        "overlap": "rows = []\n    for a in boxes.tolist():\n        rows.append([])\n"
+        "        for b in others.tolist():\n            wide = max(0, min(a[2], b[2]) - max(a[0], b[0]))\n"
+        "            high = max(0, min(a[3], b[3]) - max(a[1], b[1]))\n"
+        "            both = sum((c[2] - c[0]) * (c[3] - c[1]) for c in (a, b))\n"
+        "            rows[-1].append(wide * high / (both - wide * high))\n    return torch.tensor(rows)",
+        "average_precision": "n, area, best = len(right), 0.0, 0.0\n    hits = right.int().cumsum(0).tolist()\n"
+        "    for i in reversed(range(n)):\n        best = max(best, hits[i] / (i + 1))\n"
+        "        area += best * bool(right[i]) / positives\n    return area",
+    },
     "12": {
         "objective": "found = (1 - (positive @ weights + bias)).clamp(min=0)\n"
         "    passed = (1 + (negatives @ weights + bias)).clamp(min=0)\n"
@@ -447,10 +467,27 @@ def answered(path: Path, body: Callable[[str, str, str], str]) -> NotebookNode:
     return notebook
 
 
-def shortened(notebook: NotebookNode) -> NotebookNode:
-    """The notebook with the trainings that the whole course has had, so that it finds their networks."""
+@pytest.fixture(scope="module")
+def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A twentieth of the bundled labelled pictures, as a folder: what a notebook does with answers takes no more."""
+    data, folder = photos10(train=300, test=200), tmp_path_factory.mktemp("few")
+    for part, images, labels in (
+        ("train", data.train_images, data.train_labels),
+        ("test", data.test_images, data.test_labels),
+    ):
+        for i, (image, label) in enumerate(zip(to_pixels(images), labels.tolist())):
+            path = folder / part / data.classes[label] / f"{i:03}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(encode_png(image))
+    return folder
+
+
+def shortened(notebook: NotebookNode, few: Path) -> NotebookNode:
+    """The notebook with the trainings that the whole course has had, so that it finds their networks, and with few
+    labelled pictures."""
     cell = code(notebook, "parameters")
-    cell.source = re.sub(r"^STEPS = 0", f"STEPS = {STEPS}", cell.source, flags=re.MULTILINE)
+    for name, value in (("STEPS", STEPS), ("DATA", f"folder:{few}")):
+        cell.source = re.sub(rf"^{name} = [^#\n]*", f"{name} = {value!r}  ", cell.source, flags=re.MULTILINE)
     return notebook
 
 
@@ -464,27 +501,35 @@ def a_mistake(key: str, name: str, parameters: str) -> str:
     return f"return __import__('course_lib.exercises').exercises.find_exercise({key!r}).mistakes[0].function({given})"
 
 
-def carried(notebook: NotebookNode, path: Path, tmp_path: Path, run: Path, strict: str = "") -> str:
+Carry = Callable[..., str]
+
+
+@pytest.fixture
+def carry(tmp_path: Path, run: Path, few: Path) -> Carry:
     """What a changed notebook printed, when it was executed with the networks that the whole course has trained."""
-    write_notebook(tmp_path / path.name, shortened(notebook))
-    environment = {"COURSE_LIVE": "0", "COURSE_RUNS": str(run), "COURSE_STRICT": strict}
-    result = execute(tmp_path / path.name, tmp_path / "out.ipynb", {}, environment)
-    assert result.error == ""
-    return (tmp_path / "out.ipynb").read_text()
+
+    def printed(notebook: NotebookNode, path: Path, strict: str = "") -> str:
+        write_notebook(tmp_path / path.name, shortened(notebook, few))
+        environment = {"COURSE_LIVE": "0", "COURSE_RUNS": str(run), "COURSE_STRICT": strict}
+        result = execute(tmp_path / path.name, tmp_path / "out.ipynb", {}, environment)
+        assert result.error == ""
+        return (tmp_path / "out.ipynb").read_text()
+
+    return printed
 
 
 @pytest.mark.parametrize("path", COURSE, ids=lambda path: path.stem)
-def test_a_learners_right_answers_carry_the_notebook(path: Path, tmp_path: Path, run: Path) -> None:
+def test_a_learners_right_answers_carry_the_notebook(path: Path, carry: Carry) -> None:
     own = ANSWERS[path.stem[:2]]
-    printed = carried(answered(path, lambda key, name, _: own[name]), path, tmp_path, run, strict="1")
+    printed = carry(answered(path, lambda key, name, _: own[name]), path, strict="1")
     assert printed.count("right. Going on with your function") == len(own)
 
 
 @pytest.mark.parametrize("path", COURSE, ids=lambda path: path.stem)
-def test_a_notebook_runs_without_its_exercises(path: Path, tmp_path: Path, run: Path) -> None:
+def test_a_notebook_runs_without_its_exercises(path: Path, carry: Carry) -> None:
     notebook = nbformat.read(path, 4)
     notebook.cells = [cell for cell in notebook.cells if "exercise" not in cell.metadata.get("tags", [])]
-    printed = carried(notebook, path, tmp_path, run)
+    printed = carry(notebook, path)
     assert "not attempted yet" not in printed
 
 
