@@ -185,8 +185,9 @@ def test_a_style_of_ones_own_is_added_and_a_bad_one_is_told() -> None:
         upload(panel, "mine.png", encode_png(generate(kind, 96, 96).permute(1, 2, 0).contiguous().numpy()))
         assert "<b>" not in panel.words.value and panel.image.value not in seen
         seen.append(panel.image.value)
-    style = panel.box.children[0].children[2]
+    content, style = panel.box.children[0].children[1:3]
     assert style.value == "mine.png" and style.options.count("mine.png") == 1
+    assert content.value == "coffee" and content.options.count("mine.png") == 1
     upload(panel, "bad.png", b"no picture")
     assert "That cannot be used" in panel.words.value and panel.image.value == seen[-1]
 

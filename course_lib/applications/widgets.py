@@ -29,7 +29,8 @@ def explore_style(
 ) -> Panel:
     """Choose who looks, two pictures, the style's weight and its layers, and watch the picture change.
 
-    content, style: names of bundled photographs or paths. Each choice begins anew with the content picture.
+    content, style: names of bundled photographs or paths. Each choice begins anew with the content picture. A picture
+    that is uploaded becomes the style, and can be chosen as the content.
     """
     network = widgets.Dropdown(options=list(networks), value="rotnet", description="network", layout=_LOOK)
     pictures = {what: _choice(what, name) for what, name in (("content", content), ("style", style))}
@@ -38,7 +39,7 @@ def explore_style(
     )
     depths = [(layer if not i else f"conv1 to {layer}", i + 1) for i, layer in enumerate(LAYERS)]
     layers = named_slider("layers", len(LAYERS), widgets.SelectionSlider, options=depths, continuous_update=False)
-    upload = widgets.FileUpload(accept="image/*", description="your own style", layout=_LOOK)
+    upload = widgets.FileUpload(accept="image/*", description="your own picture", layout=_LOOK)
     known = {name: load_picture(name, side) for name in {content, style}}
     panel: Panel | None = None
 
@@ -68,10 +69,11 @@ def explore_style(
                 choose(name)
 
     def choose(name: str) -> None:
-        choice = pictures["style"]
-        choice.unobserve(panel.redraw, "value")  # one new picture, and not one more for every other name on the way
-        choice.options, choice.value = list(dict.fromkeys([*choice.options, name])), name
-        choice.observe(panel.redraw, "value")
+        for choice in pictures.values():
+            choice.unobserve(panel.redraw, "value")  # one new picture, and not one for every other name on the way
+            kept, choice.options = choice.value, list(dict.fromkeys([*choice.options, name]))
+            choice.value = name if choice is pictures["style"] else kept
+            choice.observe(panel.redraw, "value")
         panel.redraw()
 
     panel = panel_over([network, *pictures.values(), strength, layers], draw)
