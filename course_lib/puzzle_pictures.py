@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from course_lib.datasets import CropDataset
-from course_lib.figures import COLOURS, RIGHT, WRONG, Picture, crop_rows, draw_outlines, photograph, tile, to_pixels
+from course_lib.figures import RIGHT, WRONG, Picture, crop_rows, draw_outlines, photograph, tile, to_pixels
 from course_lib.puzzles import DRAWS, GRID, TILES, Tricks, assemble, cut, deal, distances, is_grey, places_of
 
 _BARS = ("#0072B2", "#E69F00", "#CC79A7")
@@ -131,16 +131,3 @@ def invariance_picture(pairs: Mapping[str, tuple[Tensor, Tensor]], caption: str)
         axes.legend(frameon=False, fontsize=9)
         words.append(f"{name}: {same.mean():.2f} with its own puzzle, {other.mean():.2f} with another's")
     return Picture(figure, f"{caption}. {'; '.join(words)}")
-
-
-def bars_picture(found: Mapping[str, float], chance: float, caption: str) -> Picture:
-    """Shares as bars, one below the other, with a line at chance."""
-    figure = Figure(figsize=(7, 0.5 * len(found) + 0.9), layout="constrained")
-    axes = figure.subplots()
-    bars = axes.barh(list(found), list(found.values()), color=COLOURS["jigsaw"])
-    axes.bar_label(bars, [f" {share:.2f}" for share in found.values()], fontsize=9)
-    axes.axvline(chance, color="#555555", linestyle="--", linewidth=1)
-    axes.set(xlim=(0, 1.08), xlabel="puzzles solved, a share; dashed: a guess")
-    axes.invert_yaxis()
-    words = ", ".join(f"{name} {share:.2f}" for name, share in found.items())
-    return Picture(figure, f"{caption}: {words}; a guess {chance:.2f}")
