@@ -126,7 +126,11 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return seen
 
 
-def test_every_photograph_has_its_page_and_the_gallery_leads_there(tmp_path: Path, runs: list[dict[str, Any]]) -> None:
+def test_every_photograph_has_its_page_and_the_gallery_leads_there(
+    tmp_path: Path, runs: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digested: list[Path] = []
+    monkeypatch.setattr(gallery, "code_digest", lambda notebook: digested.append(notebook) or "digest")
     folder = tmp_path / "pictures"
     for i, name in enumerate(("a.png", "b & <c>.png", "ö.jpg", "broken in the run.png")):
         photograph(folder / name, i)
@@ -135,6 +139,7 @@ def test_every_photograph_has_its_page_and_the_gallery_leads_there(tmp_path: Pat
     entries = gallery.make_gallery([folder, folder / "a.png"], {"SEED": 1}, "quick", out, lambda _: None)
     found = {entry.name: entry for entry in entries}
     assert len(entries) == 5 and len(runs) == 4
+    assert [path.name for path in digested] == ["13_your_image.ipynb"], "once for all of them"
     assert {"rotnet", "deepcluster", "bigan"} <= set(runs[0]["METHODS"].split(", "))
     assert runs[0]["SEED"] == 1 and runs[0]["SOURCE"] == str(folder / "a.png")
     assert found["broken in the run.png"].error == "it broke" and "picture" in found["no picture.jpg"].error
