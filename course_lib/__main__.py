@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -11,7 +13,7 @@ from course_lib.arguments import Sentences, from_here, names, whole_numbers
 from course_lib.bench_command import bench
 from course_lib.errors import CourseError
 from course_lib.grading.command import grade, release
-from course_lib.profiles import PROFILES
+from course_lib.profiles import PROFILES, Profile
 
 
 @click.group(cls=Sentences)
@@ -45,18 +47,14 @@ def run(
     a gallery that leads to them. Pages that are in --out already are kept.
     """
     from course_lib.files import make_folder
-    from course_lib.notebooks import find_notebooks, set_parameters
-    from course_lib.profiles import runnable_profile
+    from course_lib.notebooks import find_notebooks
     from course_lib.runs import describe, new_run_folder, run_notebooks
 
     if only and not names(only):
         raise CourseError(f"--only takes numbers or names of notebooks, as in 02,06; got {only!r}")
     if images:
         _make_gallery(images, profile, given, out, bool(only or json_path))
-    paths = find_notebooks(names(only))
-    values = {"PROFILE": profile} | {name: from_here(name, value) for name, value in given}
-    parameters = set_parameters(values, paths)
-    chosen = runnable_profile(values["PROFILE"], or_quick=values.get("OR_QUICK", "").lower() == "true")
+    parameters, chosen = _parameters(profile, given, find_notebooks(names(only)))
     if json_path:
         make_folder(json_path.parent)
     folder = new_run_folder(out)
@@ -65,23 +63,32 @@ def run(
     sys.exit(any(result.status != "ok" for result in results))
 
 
+def _parameters(
+    profile: str, given: Sequence[tuple[str, str]], paths: Sequence[Path]
+) -> tuple[dict[Path, dict[str, Any]], Profile]:
+    """The parameters of each notebook, by the options --profile and -p, and the profile that they are run at."""
+    from course_lib.notebooks import set_parameters
+    from course_lib.profiles import runnable_profile
+
+    values = {"PROFILE": profile} | {name: from_here(name, value) for name, value in given}
+    parameters = set_parameters(values, paths)
+    return parameters, runnable_profile(values["PROFILE"], or_quick=values.get("OR_QUICK", "").lower() == "true")
+
+
 def _make_gallery(
     images: tuple[Path, ...], profile: str, given: tuple[tuple[str, str], ...], out: Path | None, more: bool
 ) -> None:
     """Make the gallery, and end: 0 where every photograph has its page."""
-    from course_lib.notebooks import find_notebooks, set_parameters
-    from course_lib.profiles import runnable_profile
+    from course_lib.notebooks import find_notebooks
     from course_lib.trained import runs_folder
     from course_lib.your_image.gallery import NOTEBOOK, make_gallery
 
     if more or "SOURCE" in dict(given):
         raise CourseError("--image runs notebook 13 on pictures of yours; leave out --only, --json and -p SOURCE")
     (path,) = find_notebooks([NOTEBOOK])
-    values = {"PROFILE": profile} | {name: from_here(name, value) for name, value in given}
-    parameters = set_parameters(values, [path])[path]
-    chosen = runnable_profile(values["PROFILE"], or_quick=values.get("OR_QUICK", "").lower() == "true")
+    parameters, chosen = _parameters(profile, given, [path])
     folder = out or runs_folder(f"gallery-{chosen.name}")
-    entries = make_gallery(images, parameters, chosen.name, folder, click.echo)
+    entries = make_gallery(images, parameters[path], chosen.name, folder, click.echo)
     click.echo(f"Pictures:  open {folder / 'index.html'} in a browser")
     sys.exit(any(entry.error for entry in entries))
 

@@ -8,7 +8,6 @@ time.
 from __future__ import annotations
 
 import contextlib
-import copy
 import json
 import platform
 import time
@@ -62,29 +61,18 @@ CHOICES = (
 
 
 def fastest(device: torch.device, trunk: Trunk) -> Arithmetic:
-    """The fastest of CHOICES for a network like this trunk, from the cache or from a trial of some seconds.
-
-    A trunk that is fed with anything but pictures, as behind a scattering transform, cannot be tried: it takes the last
-    on a GPU, and the first elsewhere.
-    """
+    """The fastest of CHOICES for a network like this trunk, from the cache or from a trial of some seconds."""
     weights = sum(weight.numel() for weight in trunk.parameters())
     key = f"{_processor(str(device))}, {trunk.side} px, {type(trunk).__name__} of {weights:,} weights"
     if key not in _known:
         path = _remembered()
         known = _read(path)
         if key not in known:
-            known = _read(path) | {key: asdict(_tried(device, trunk))}
+            known = _read(path) | {key: asdict(_choose(trial(device, trunk)))}
             if path:
                 _write(path, known)
         _known[key] = Arithmetic(**known[key])
     return _known[key]
-
-
-def _tried(device: torch.device, trunk: Trunk) -> Arithmetic:
-    try:
-        return _choose(trial(device, trunk))
-    except RuntimeError:  # of shapes that do not fit
-        return CHOICES[-1] if device.type == "cuda" else CHOICES[0]
 
 
 def _choose(seconds: dict[Arithmetic, float]) -> Arithmetic:
@@ -96,11 +84,14 @@ def _choose(seconds: dict[Arithmetic, float]) -> Arithmetic:
 
 
 def trial(device: torch.device, trunk: Trunk) -> dict[Arithmetic, float]:
-    """Seconds that a step forward and back takes at its shortest, for each of CHOICES, on copies of the trunk."""
-    trunks = {choice: copy.deepcopy(trunk).to(device).train() for choice in CHOICES}
+    """Seconds that a step forward and back takes at its shortest, for each of CHOICES, on new networks of its form.
+
+    The trunk itself may be fed with something other than pictures, as behind a scattering transform, or be frozen.
+    """
     count = min(1024, max(8, _PIXELS[device.type] // trunk.side**2))
     shortest = dict.fromkeys(CHOICES, float("inf"))
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        trunks = {choice: trunk.anew().to(device).train() for choice in CHOICES}
         images = torch.rand(count, trunk.side, trunk.side, 3, device=device).permute(0, 3, 1, 2)  # as crops are
         for _ in range(_TRIALS):  # the first of each is to warm up, and never the shortest
             for choice, one in trunks.items():

@@ -59,11 +59,9 @@ class Cell:
         return {key.upper(): value for key, value in asdict(self).items()}
 
 
-def code_digest() -> str:
-    """A hash of all that decides a cell's numbers: the library's code and the notebook."""
-    from course_lib.notebooks import EXPERIMENT, find_notebooks
-
-    files = sorted(Path(__file__).parent.rglob("*.py")) + find_notebooks([EXPERIMENT])
+def code_digest(notebook: Path) -> str:
+    """A hash of all that decides the numbers of a notebook's run: the library's code and the notebook."""
+    files = [*sorted(Path(__file__).parent.rglob("*.py")), notebook]
     return hashlib.sha256("".join(sha256_of(file) for file in files).encode()).hexdigest()[:12]
 
 
@@ -102,7 +100,7 @@ def run_here(cell: Cell, folder: Path) -> dict[str, Any]:
     if result.error:
         raise CourseError(f"{cell.name}: {result.error}")
     shutil.rmtree(folder / cell.name / "checkpoints", ignore_errors=True)
-    record = {"version": TABLE_VERSION, "cell": asdict(cell), "code": code_digest(), "machine": describe_machine()}
+    record = {"version": TABLE_VERSION, "cell": asdict(cell), "code": code_digest(path), "machine": describe_machine()}
     record |= {"seconds": result.seconds, "peak_mb": result.peak_mb, "rows": result.probes}
     keep(record, cell, folder)
     return record

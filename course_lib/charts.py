@@ -60,11 +60,14 @@ def crop_histograms(source: Source, crops: Crops, scheme: CropScheme) -> Picture
     return Picture(figure, f"How {len(crops):,} crops are spread; the lines are the laws they were drawn by; {words}")
 
 
-def bar_chart(values: dict[str, float], caption: str, level: float, words: str) -> Picture:
-    """Shares of 1 as bars under their names, with a dashed line at `level`, which is called `words`."""
+def bar_chart(values: dict[str, float], caption: str, level: float, words: str, method: str = "rotnet") -> Picture:
+    """Shares of 1 as bars under their names, with a dashed line at `level`, which is called `words`.
+
+    method: in whose colour.
+    """
     figure = Figure(figsize=(7, 0.5 * len(values) + 0.8), layout="constrained")
     axes = figure.subplots()
-    axes.barh(list(values), list(values.values()), color=COLOURS["rotnet"])
+    axes.barh(list(values), list(values.values()), color=COLOURS[method])
     axes.bar_label(axes.containers[0], fmt="%.2f", padding=3)
     axes.axvline(level, color="black", linestyle="--", linewidth=1)
     axes.text(level, -0.55, words, ha="center", fontsize=9)

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from course_lib.errors import CourseError
-from course_lib.evidence import FAILS, HOLDS, UNDECIDED, Accuracies, above, interval, paired
+from course_lib.evidence import FAILS, HOLDS, UNDECIDED, Accuracies, above, as_table, interval, paired
 
 DEEP = ("conv4", "conv5")
 EARLY = ("conv1", "conv2")
@@ -158,13 +158,11 @@ def judge(rows: Sequence[dict[str, Any]], claims: Iterable[Claim] = CLAIMS) -> l
     part with every method; and is undecided otherwise. Raises CourseError where the rows have no method beside the
     bounds.
     """
-    table = pd.DataFrame([row for row in rows if "accuracy" in row])
     probed = {row["method"] for row in rows if "layer" in row} - set(_BOUNDS)
     methods = [name for name in dict.fromkeys(row["method"] for row in rows) if name in probed]
     if not methods:
         raise CourseError("there are no probes of a method without labels; run `python -m course_lib reference` first")
-    for column in ("left_out", "measure"):
-        table[column] = table[column].fillna("") if column in table else ""
+    table = as_table(rows)
     sets = [Accuracies(table, data) for data in table["data"].unique()]
     return [_judge_one(claim, at, methods) for claim in claims for at in sets]
 

@@ -6,7 +6,8 @@ interval of their mean (Student's t). Few seeds give wide intervals: then it is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import pandas as pd
 from scipy.special import stdtrit
@@ -17,11 +18,21 @@ from course_lib.transfer import describe_depth
 HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"
 
 
+def as_table(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
+    """The rows (`course_lib.results`) that have an accuracy. `left_out` and `measure`, which not every row has, are ""
+    in the others."""
+    table = pd.DataFrame([row for row in rows if "accuracy" in row])
+    for column in ("left_out", "measure"):
+        table[column] = table[column].fillna("") if column in table else ""
+    return table
+
+
 class Accuracies:
     """Accuracies on one labelled set, in percent, by seed; a mean where several layers are asked for.
 
-    rows: probe rows (`course_lib.results`), of notebook 06 and of a sweep alike, and rows of retrained networks. What
-    was not measured is an empty series. "The photograph" is any single image that was not made by a rule.
+    rows: probe rows (`course_lib.results`), of notebook 06 and of a sweep alike, and rows of retrained networks, as
+    `as_table` has them. What was not measured is an empty series. "The photograph" is any single image that was not
+    made by a rule.
     """
 
     def __init__(self, rows: pd.DataFrame, data: str) -> None:
@@ -40,6 +51,13 @@ class Accuracies:
         """Of a method on one photograph; left_out: what of the scheme was missing."""
         chosen = (self.rows["n"] == 1) & ~self.rows["source"].isin(GENERATED) & (self.rows["left_out"] == left_out)
         return self._mean(chosen & (self.rows["method"] == method), layers)
+
+    def single_pictures(self, method: str, *layers: str) -> dict[str, pd.Series]:
+        """Of a method on one picture, photographed or made by a rule, with the whole scheme; by the picture's name."""
+        chosen = (self.rows["method"] == method) & (self.rows["n"] == 1) & (self.rows["left_out"] == "")
+        names = self.rows["source"][chosen].unique()
+        found = {name: self._mean(chosen & (self.rows["source"] == name), layers) for name in names}
+        return {name: by_seed for name, by_seed in found.items() if len(by_seed)}
 
     def generated(self, method: str, source: str, *layers: str) -> pd.Series:
         """Of a method on one image that was made by a rule."""

@@ -115,6 +115,11 @@ def _to_8_bit(picture: Image.Image) -> Image.Image:
     return Image.fromarray((values.clip(0) / full * 255).round().astype(np.uint8))
 
 
+def to_grey(images: Tensor) -> Tensor:
+    """Pictures (..., 3, h, w) as their luminance (..., h, w), float32, on the scale that they have."""
+    return (images.float() * LUMA.to(images.device, torch.float32)[:, None, None]).sum(-3)
+
+
 def list_images(folder: str | Path) -> list[Path]:
     """The picture files directly in a folder, sorted by name. Raises CourseError where there are none."""
     folder = Path(folder)

@@ -21,7 +21,7 @@ from course_lib.datasets import LabelledImages
 from course_lib.downloads import download
 from course_lib.errors import CourseError, unknown
 from course_lib.files import cache_folder, new_file, write_file
-from course_lib.images import LUMA, TASK_PHOTOGRAPHS, read_image, read_photograph
+from course_lib.images import TASK_PHOTOGRAPHS, read_image, read_photograph, to_grey
 from course_lib.render import render
 from course_lib.sources import Source, shrink
 
@@ -78,8 +78,7 @@ def _grey_crops(halves: Source, side: int, count: int, seed: int) -> Tensor:
 
 def _grey(images: Tensor) -> Tensor:
     """(n, 3, h, w) in [-1, 1] as (n, 1, h, w) uint8."""
-    luminance = (images * LUMA.float()[:, None, None]).sum(1, keepdim=True)
-    return ((luminance + 1) * 127.5).round().to(torch.uint8)
+    return ((to_grey(images)[:, None] + 1) * 127.5).round().to(torch.uint8)
 
 
 @dataclass(frozen=True)

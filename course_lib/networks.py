@@ -44,6 +44,10 @@ class Trunk(nn.Module):
         """
         raise NotImplementedError
 
+    def anew(self) -> Trunk:
+        """A new network of the form that this one began with, with new weights, in training mode, on the CPU."""
+        raise NotImplementedError
+
     def named(self, layers: Sequence[str] | None) -> tuple[str, ...]:
         """The layers that are meant: all for None. Raises CourseError for one that does not exist."""
         for layer in layers or ():
@@ -83,6 +87,7 @@ class AlexNet(Trunk):
         if form not in CHANNELS:
             raise unknown("form of AlexNet", form, tuple(CHANNELS))
         self.side, self.layers = side, LAYERS
+        self._form = (side, width, form, first, edges)
         c1, c2, c3, c4, c5 = (max(8, round(width * c)) for c in CHANNELS[form])
         c1 = max(c1, 32)
         stem, pool = ((11, 4, 2), (3, 2)) if side > SMALL_SIDE else ((5, 1, 2), (2, 2))
@@ -98,6 +103,10 @@ class AlexNet(Trunk):
         with torch.inference_mode():
             self.out_features = self.eval()(torch.zeros(1, 3, side, side)).shape[1]
         self.train()
+
+    def anew(self) -> AlexNet:
+        """As `Trunk.anew`."""
+        return AlexNet(*self._form)
 
     def features(self, images: Tensor, layers: Sequence[str] | None = None) -> dict[str, Tensor]:
         """As `Trunk.features`, after each layer's ReLU; computes no further than the deepest."""

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from course_lib.datasets import CropDataset
-from course_lib.figures import COLOURS, RIGHT, WRONG, Picture, crop_rows, draw_outlines, photograph, tile, to_pixels
-from course_lib.puzzles import DRAWS, GRID, TILES, Tricks, assemble, cut, deal, distances
+from course_lib.figures import RIGHT, WRONG, Picture, crop_rows, draw_outlines, photograph, tile, to_pixels
+from course_lib.puzzles import DRAWS, GRID, TILES, Tricks, assemble, cut, deal, distances, is_grey, places_of
 
 _BARS = ("#0072B2", "#E69F00", "#CC79A7")
 _HATCHES = ("", "//", "..")  # a second mark beside the colour
@@ -31,18 +31,16 @@ def puzzle_panel(
     crops = data.crops[number]
     draws = torch.from_numpy(np.random.default_rng(seed).uniform(-1, 1, (1, DRAWS))).float()
     tiles = cut(data, crops, _TILE, tricks, draws)
-    places = (tricks.jitter * draws[:, : 2 * TILES] + 1) / 2
-    lying = crops.tiles(GRID, tricks.gap, places.view(1, TILES, 2))
+    lying = crops.tiles(GRID, tricks.gap, places_of(draws, tricks))
     height = GRID * (_TILE + _GAP) - _GAP
     drawn = draw_outlines(photograph(data.source, int(crops.source)), lying.corners)
     pictures = [_to_height(drawn, height), _spaced(tiles[0]), _spaced(deal(tiles, order[None])[0])]
     gap = np.full((height, 4 * _GAP, 3), 255, np.uint8)
     pixels = np.concatenate([pictures[0], gap, pictures[1], gap, pictures[2]], 1)
-    grey = bool(draws[0, 2 * TILES + 1] < 2 * tricks.grey - 1)
     used = [f"a gap of {tricks.gap:.0%} of a cell"] + ["tiles moved within it"] * (tricks.jitter > 0)
     used += (
         ["normalised"] * tricks.normalise
-        + ["grey"] * grey
+        + ["grey"] * bool(is_grey(draws, tricks))
         + [f"channels shifted by {tricks.shift}"] * (tricks.shift > 0)
     )
     dealt = " ".join(str(int(one) + 1) for one in order)
@@ -133,16 +131,3 @@ def invariance_picture(pairs: Mapping[str, tuple[Tensor, Tensor]], caption: str)
         axes.legend(frameon=False, fontsize=9)
         words.append(f"{name}: {same.mean():.2f} with its own puzzle, {other.mean():.2f} with another's")
     return Picture(figure, f"{caption}. {'; '.join(words)}")
-
-
-def bars_picture(found: Mapping[str, float], chance: float, caption: str) -> Picture:
-    """Shares as bars, one below the other, with a line at chance."""
-    figure = Figure(figsize=(7, 0.5 * len(found) + 0.9), layout="constrained")
-    axes = figure.subplots()
-    bars = axes.barh(list(found), list(found.values()), color=COLOURS["jigsaw"])
-    axes.bar_label(bars, [f" {share:.2f}" for share in found.values()], fontsize=9)
-    axes.axvline(chance, color="#555555", linestyle="--", linewidth=1)
-    axes.set(xlim=(0, 1.08), xlabel="puzzles solved, a share; dashed: a guess")
-    axes.invert_yaxis()
-    words = ", ".join(f"{name} {share:.2f}" for name, share in found.items())
-    return Picture(figure, f"{caption}: {words}; a guess {chance:.2f}")

@@ -72,10 +72,8 @@ def cut(data: CropDataset, crops: Crops, side: int, tricks: Tricks, draws: Tenso
 
     draws: (n, DRAWS) numbers in [-1, 1), as `Batch.uniform` gives them.
     """
-    n = len(crops)
-    grey = draws[:, 2 * TILES + 1] < 2 * tricks.grey - 1
-    places = (tricks.jitter * draws[:, : 2 * TILES] + 1) / 2
-    tiles = without_colour(crops, grey).tiles(GRID, tricks.gap, places.view(n, TILES, 2))
+    n, grey = len(crops), is_grey(draws, tricks)
+    tiles = without_colour(crops, grey).tiles(GRID, tricks.gap, places_of(draws, tricks))
     images = data.render(tiles, side + 2 * tricks.shift)
     if tricks.shift:
         steps = ((draws[:, -6 * TILES :] + 1) / 2 * (2 * tricks.shift + 1)).long()
@@ -84,6 +82,21 @@ def cut(data: CropDataset, crops: Crops, side: int, tricks: Tricks, draws: Tenso
     if tricks.normalise:
         images = _SPREAD * normalise(images)
     return images.unflatten(0, (n, TILES))
+
+
+def places_of(draws: Tensor, tricks: Tricks) -> Tensor:
+    """Where in its cell each tile lies, (n, 9, 2) from 0 to 1 to the right and down, by draws (n, DRAWS) in [-1, 1)."""
+    return (tricks.jitter * draws[:, : 2 * TILES] + 1).view(len(draws), TILES, 2) / 2
+
+
+def order_of(draws: Tensor, count: int) -> Tensor:
+    """The number (n,) of the order, below `count`, that each puzzle is dealt in, by draws (n, DRAWS) in [-1, 1)."""
+    return ((draws[:, 2 * TILES] + 1) / 2 * count).long()
+
+
+def is_grey(draws: Tensor, tricks: Tricks) -> Tensor:
+    """Whether each puzzle is without colours, (n,), by draws (n, DRAWS) in [-1, 1)."""
+    return draws[:, 2 * TILES + 1] < 2 * tricks.grey - 1
 
 
 def without_colour(crops: Crops, grey: Tensor) -> Crops:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from course_lib.datasets import CropDataset
 from course_lib.pretext import Batch
-from course_lib.puzzles import DRAWS, GRID, TILES, Tricks, cut, deal
+from course_lib.puzzles import DRAWS, GRID, TILES, Tricks, cut, deal, order_of
 
 _RIGHT = tuple((i, i + 1) for i in range(TILES) if i % GRID < GRID - 1)
 _DOWN = tuple((i, i + GRID) for i in range(TILES - GRID))
@@ -93,7 +93,7 @@ def solved(
     for start in range(0, count, _AT_ONCE):
         part = batch.part(start, min(start + _AT_ONCE, count))
         draws = part.uniform(DRAWS)
-        which = ((draws[:, 2 * TILES] + 1) / 2 * len(orders)).long()
+        which = order_of(draws, len(orders))
         dealt = deal(cut(data, data.crops[part.index], side, tricks, draws), orders[which])
         for name, solve in SOLVERS.items():
             right[name] += int((solve(dealt, orders).argmin(1) == which).sum())

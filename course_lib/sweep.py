@@ -18,6 +18,7 @@ from course_lib.crops import PARTS_OF_SCHEME
 from course_lib.errors import CourseError, unknown
 from course_lib.executors import executor_of
 from course_lib.files import make_folder, write_file
+from course_lib.notebooks import EXPERIMENT, find_notebooks
 from course_lib.pretext import without_labels
 from course_lib.results import TABLE_VERSION, load_reference_table, load_table
 from course_lib.sources import GENERATED
@@ -146,7 +147,7 @@ def own_table(profile: str) -> list[dict[str, Any]]:
 
 def _warn_of_other_code(cells: Sequence[Cell], folder: Path) -> None:
     """Finished cells are kept whatever the code was, since nobody wants to lose days of work to a comment: say so."""
-    now = code_digest()
+    now = code_digest(*find_notebooks([EXPERIMENT]))
     other = sum(record["code"] != now for cell in cells if (record := record_of(cell, folder)))
     if other:
         print(f"{other} finished cells were run by other code than today's, and are kept; a new --out runs them again")

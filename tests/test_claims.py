@@ -12,7 +12,7 @@ from scipy.stats import ttest_rel
 from course_lib.__main__ import main
 from course_lib.claims import CLAIMS, Claim, as_text, judge
 from course_lib.errors import CourseError
-from course_lib.evidence import FAILS, HOLDS, UNDECIDED, interval, points_above
+from course_lib.evidence import FAILS, HOLDS, UNDECIDED, Accuracies, as_table, interval, points_above
 from course_lib.networks import LAYERS
 
 NOISE = (0.001, -0.002, 0.0015, -0.0005, 0.0)
@@ -122,6 +122,15 @@ def test_points_above_the_floor_are_paired_and_signed() -> None:
     assert points_above([0.4], [0.5]) == pytest.approx(-10)
     with pytest.raises(ValueError):
         points_above([0.5], [0.4, 0.5])
+
+
+def test_single_pictures_are_apart_by_name_and_had_the_whole_scheme() -> None:
+    found = Accuracies(as_table(grid()), "cifar10").single_pictures("rotnet", "conv2")
+    assert {name: list(by_seed.index) for name, by_seed in found.items()} == {
+        name: [*range(5)] for name in ("china", "noise", "flat")
+    }
+    assert {name: round(by_seed.mean()) for name, by_seed in found.items()} == {"china": 60, "noise": 50, "flat": 48}
+    assert Accuracies(as_table(grid()), "photos10").single_pictures("rotnet", "conv2") == {}
 
 
 def test_each_set_has_its_own_verdict_and_missing_layers_are_no_answer() -> None:

@@ -57,12 +57,12 @@ def test_every_notebook_with_exercises_is_read() -> None:
 
 
 def test_only_answers_are_taken() -> None:
-    made = assemble(trusted(), CORPUS.RIGHT, dict.fromkeys(CORPUS.RIGHT, ""), Path("/input"), Path("/work"))
+    made = assemble(trusted(), CORPUS.RIGHT, dict.fromkeys(CORPUS.RIGHT, ""), Path("/input"), Path("/scratch"))
     sources = [cell["source"] for cell in made["cells"]]
     assert [source for source in sources if source in CORPUS.RIGHT.values()] == [*CORPUS.RIGHT.values()]
     assert len(sources) == 1 + 2 * len(CORPUS.RIGHT) and made["metadata"]["kernelspec"]["name"] == "python3"
     assert all(set(cell["metadata"]) == {"exercise", "part"} for cell in made["cells"])
-    assert "'/input/01.box.json', '/work/01.box.json'" in sources[4]
+    assert "'/input/01.box.json', '/scratch/01.box.json'" in sources[4]
 
 
 def test_only_imports_that_an_answer_mentions_are_kept() -> None:

@@ -24,9 +24,10 @@ from handing_in import CORPUS, copied_from_the_library, handed_in, write
 from course_lib.errors import CourseError
 from course_lib.grading import sandbox
 from course_lib.grading.batch import grade, grade_apart
+from course_lib.grading.bubblewrap import Job, bubblewrapped, environment, python_folders
 from course_lib.grading.records import submission_path
 from course_lib.grading.rules import Rules
-from course_lib.grading.sandbox import Job, bubblewrapped, environment, require_level
+from course_lib.grading.sandbox import require_level
 from course_lib.grading.trusted import trusted_notebooks
 
 LOOP = CORPUS.RIGHT | {
@@ -212,7 +213,7 @@ def as_an_ordinary_user(tmp_path: Path) -> Iterator[Callable[..., subprocess.Com
         tmp_path.chmod(0o755)
         prefix = ["bwrap", "--bind", "/", "/", "--dev-bind", "/dev", "/dev", "--perms", "0755", "--tmpfs", "/root"]
         prefix += ["--perms", "1777", "--tmpfs", "/tmp"]
-        for kind, path in [*(("--ro-bind", one) for one in (*sandbox._python(), ROOT)), ("--bind", tmp_path)]:
+        for kind, path in [*(("--ro-bind", one) for one in (*python_folders(), ROOT)), ("--bind", tmp_path)]:
             for parent in [*reversed(path.parents)][1:]:
                 prefix += ["--perms", "0755", "--dir", str(parent)]
             prefix += [kind, str(path), str(path)]
@@ -260,7 +261,7 @@ def test_memory_and_disk_are_limited_for_all_processes_together(
     job = Job(*(tmp_path / name for name in ("input", "library", "work")))
     ready = "import os, time; os.write(int(os.environ['READY']), b'ready')\n"
     memory = ready + "for _ in range(3):\n  if os.fork() == 0: x = b'x' * 60_000_000; time.sleep(20)\ntime.sleep(20)"
-    disk = ready + "for i in range(9):\n  open(f'/work/{i}', 'wb').write(b'x' * 30_000_000)\ntime.sleep(20)"
+    disk = ready + "for i in range(9):\n  open(f'/scratch/{i}', 'wb').write(b'x' * 30_000_000)\ntime.sleep(20)"
     monkeypatch.setattr(sandbox, "MEMORY", 150_000_000)
     monkeypatch.setattr(sandbox, "DISK", 100_000_000)
     for code, why in ((ready + "time.sleep(0.1)", ""), (memory, "memory"), (disk, "disk")):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import math
@@ -23,6 +24,7 @@ from course_lib.arithmetic import CHOICES, Arithmetic, fastest
 from course_lib.datasets import CropDataset
 from course_lib.distributed import SyncedBatchNorm, sync_batchnorm
 from course_lib.errors import CourseError
+from course_lib.frozen import freeze
 from course_lib.networks import AlexNet, Sobel, conv1_filters
 from course_lib.pretext import Batch, Method
 from course_lib.pretext.bigan import BiGAN, Discriminator, Generator, found_again, game
@@ -331,6 +333,15 @@ def test_a_trial_times_every_choice_and_draws_no_random_number() -> None:
     assert set(seconds) == set(CHOICES) and all(0 < s < 60 for s in seconds.values())
     assert torch.equal(torch.get_rng_state(), before)
     arithmetic._known.clear()
+
+
+def test_a_trunk_that_sees_no_pictures_or_learns_nothing_is_tried_by_others_of_its_form() -> None:
+    trunk = freeze(AlexNet(32, 0.1), 5)
+    trunk.conv3[0] = nn.Conv2d(7, trunk.conv3[0].out_channels, 3)  # as behind a scattering transform
+    weights = copy.deepcopy(trunk.state_dict())
+    seconds = arithmetic.trial(torch.device("cpu"), trunk)
+    assert set(seconds) == set(CHOICES) and max(seconds.values()) < 60
+    assert all(torch.equal(weights[key], value) for key, value in trunk.state_dict().items())
 
 
 # Several processes

@@ -204,7 +204,7 @@ def test_a_damaged_record_is_run_again(log: Path, tmp_path: Path) -> None:
 
 def test_cells_of_other_code_are_kept_and_said(log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sweep.sweep(grid(), tmp_path)
-    monkeypatch.setattr(sweep, "code_digest", lambda: "another")
+    monkeypatch.setattr(sweep, "code_digest", lambda _: "another")
     said = CliRunner().invoke(
         main,
         [

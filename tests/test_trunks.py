@@ -22,7 +22,7 @@ from course_lib.errors import CourseError
 from course_lib.files import cache_folder
 from course_lib.films import keep_films
 from course_lib.labelled import photos10
-from course_lib.networks import Trunk, conv1_filters, first_convolution
+from course_lib.networks import LAYERS, AlexNet, Trunk, conv1_filters, first_convolution
 from course_lib.pretext.rotnet import RotNet
 from course_lib.pretext.supervised import Supervised
 from course_lib.probes import probe
@@ -152,6 +152,30 @@ def test_the_seed_decides_the_weights_and_the_first_factor_scales_conv1() -> Non
     larger = OtherTrunk("resnet18", 32, 0.05, first=1.0)
     ratio = first_convolution(one)[0].weight / first_convolution(larger)[0].weight
     assert torch.allclose(ratio, torch.tensor(PROFILES["quick"].first))
+
+
+@pytest.mark.parametrize("network", OTHERS)
+def test_a_network_anew_has_the_form_and_not_the_weights(network: str) -> None:
+    one = OtherTrunk(network, 32, 0.05, first=0.5, names=LAYERS if network != "efficientnet_b0" else ())
+    check_anew(one)
+
+
+@pytest.mark.parametrize("side", [32, 128])
+def test_an_alexnet_anew_has_the_form_and_not_the_weights(side: int) -> None:
+    check_anew(AlexNet(side, 0.1, "2012", first=0.5, edges=True))
+
+
+def check_anew(one: Trunk) -> None:
+    shapes = {key: value.shape for key, value in one.state_dict().items()}
+    torch.manual_seed(3)
+    first = conv1_filters(one).std()
+    one.requires_grad_(False).eval()
+    other = one.anew()
+    assert {key: value.shape for key, value in other.state_dict().items()} == shapes
+    assert (other.layers, other.side, other.out_features) == (one.layers, one.side, one.out_features)
+    assert other.training and all(weight.requires_grad for weight in other.parameters())
+    assert not torch.equal(conv1_filters(one), conv1_filters(other)), "the weights are new"
+    assert 0.5 < conv1_filters(other).std() / first < 2, "as small as they were"
 
 
 def test_the_arithmetic_is_tried_for_each_network_apart(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from test_panels import upload
 
 from course_lib.errors import CourseError
 from course_lib.figures import crop_sheet
-from course_lib.images import LUMA, read_photograph
+from course_lib.images import read_photograph, to_grey
 from course_lib.notebooks import NotebookResult
 from course_lib.png import encode_png
 from course_lib.profiles import start
@@ -31,20 +31,16 @@ from course_lib.your_image.page import Section, page_html, plain_name, save_page
 from course_lib.your_image.standing import beaten, known_accuracies, standing_picture
 
 
-def grey(picture: torch.Tensor) -> torch.Tensor:
-    return torch.einsum("chw,c->hw", picture.double(), LUMA)
-
-
 def test_neighbours_is_numpys_correlation() -> None:
-    picture = grey(read_photograph("china"))
+    picture = to_grey(read_photograph("china"))
     left, right = picture[:, :-1].numpy().ravel(), picture[:, 1:].numpy().ravel()
     assert neighbours(picture) == pytest.approx(np.corrcoef(left, right)[0, 1])
 
 
 def test_neighbours_tells_photographs_from_noise_and_a_flat_grey() -> None:
-    assert abs(neighbours(grey(generate("noise")))) < 0.02
-    assert neighbours(grey(generate("flat"))) == 0
-    assert min(neighbours(grey(read_photograph(name))) for name in ("china", "flower", "astronaut")) > 0.9
+    assert abs(neighbours(to_grey(generate("noise")))) < 0.02
+    assert neighbours(to_grey(generate("flat"))) == 0
+    assert min(neighbours(to_grey(read_photograph(name))) for name in ("china", "flower", "astronaut")) > 0.9
 
 
 def test_brier_is_scikit_learns() -> None:
@@ -130,7 +126,11 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return seen
 
 
-def test_every_photograph_has_its_page_and_the_gallery_leads_there(tmp_path: Path, runs: list[dict[str, Any]]) -> None:
+def test_every_photograph_has_its_page_and_the_gallery_leads_there(
+    tmp_path: Path, runs: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digested: list[Path] = []
+    monkeypatch.setattr(gallery, "code_digest", lambda notebook: digested.append(notebook) or "digest")
     folder = tmp_path / "pictures"
     for i, name in enumerate(("a.png", "b & <c>.png", "ö.jpg", "broken in the run.png")):
         photograph(folder / name, i)
@@ -139,6 +139,7 @@ def test_every_photograph_has_its_page_and_the_gallery_leads_there(tmp_path: Pat
     entries = gallery.make_gallery([folder, folder / "a.png"], {"SEED": 1}, "quick", out, lambda _: None)
     found = {entry.name: entry for entry in entries}
     assert len(entries) == 5 and len(runs) == 4
+    assert [path.name for path in digested] == ["13_your_image.ipynb"], "once for all of them"
     assert {"rotnet", "deepcluster", "bigan"} <= set(runs[0]["METHODS"].split(", "))
     assert runs[0]["SEED"] == 1 and runs[0]["SOURCE"] == str(folder / "a.png")
     assert found["broken in the run.png"].error == "it broke" and "picture" in found["no picture.jpg"].error

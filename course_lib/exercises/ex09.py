@@ -14,7 +14,7 @@ from course_lib.exercises.compare import difference, each, fits, one_number
 from course_lib.exercises.drawing import between, draws_of
 from course_lib.exercises.exercise import Exercise, Mistake, Quiz
 from course_lib.pretext.pirl import moved, nce
-from course_lib.puzzles import normalise, spread_out
+from course_lib.puzzles import hamming, normalise, spread_out
 
 
 def _orders(seed: int) -> list[tuple]:
@@ -28,7 +28,7 @@ def _orders(seed: int) -> list[tuple]:
 
 def _greedy(candidates: Tensor, count: int, choose: Callable[[Tensor], Tensor]) -> Tensor:
     """Greedily, by what `choose` says of the distances (chosen, m): the largest wins, of those not taken."""
-    apart = (candidates[:, None] != candidates).sum(2).double()
+    apart = torch.stack([hamming(order, candidates) for order in candidates]).double()
     chosen = [0]
     while len(chosen) < count:
         score = choose(apart[chosen])
@@ -38,7 +38,7 @@ def _greedy(candidates: Tensor, count: int, choose: Callable[[Tensor], Tensor]) 
 
 
 def _by_the_first(candidates: Tensor, count: int) -> Tensor:
-    apart = (candidates != candidates[0]).sum(1)
+    apart = hamming(candidates[0], candidates)
     return torch.cat([torch.zeros(1, dtype=torch.int64), apart.argsort(descending=True, stable=True)[: count - 1]])
 
 

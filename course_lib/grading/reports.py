@@ -13,13 +13,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from course_lib.files import make_folder, write_file
 from course_lib.grading.batch import Graded, readable
 from course_lib.grading.judging import VERDICTS
 from course_lib.grading.rules import Rules
 from course_lib.grading.trusted import trusted_notebooks
+from course_lib.templates import templates
 
 TABLE, SUMMARY, FEEDBACK = "grades.csv", "index.html", "feedback"
 
@@ -54,7 +53,7 @@ def write_views(graded: Sequence[Graded], folder: Path, rules: Rules) -> None:
     write_file(folder / TABLE, table(rows, exercises))
     make_folder(folder / FEEDBACK)
     for row in rows:
-        write_file(folder / FEEDBACK / row.page, _page("feedback.html.j2", row=row))
+        write_file(folder / FEEDBACK / row.page, _page("grading/feedback.html.j2", row=row))
     write_file(folder / SUMMARY, summary(rows, exercises, rules))
 
 
@@ -125,7 +124,7 @@ def summary(rows: Sequence[Row], exercises: Sequence[str], rules: Rules) -> str:
     totals = Counter(row.total for row in rows if row.status != "not graded")
     spread = [(points, totals[points]) for points in range(len(exercises) + 1)]
     about = [_about(key, [row.results[key] for row in rows if key in row.results]) for key in exercises]
-    return _page("class.html.j2", rows=rows, spread=spread, exercises=about, verdicts=VERDICTS, rules=rules)
+    return _page("grading/class.html.j2", rows=rows, spread=spread, exercises=about, verdicts=VERDICTS, rules=rules)
 
 
 def _about(key: str, results: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -138,7 +137,5 @@ def _about(key: str, results: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _page(template: str, **values: Any) -> str:
-    loader = jinja2.PackageLoader("course_lib.grading", ".")
-    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
-    text = environment.get_template(template).render(**values)
+    text = templates().get_template(template).render(**values)
     return text.encode("utf-8", "replace").decode()

@@ -25,9 +25,10 @@ import psutil
 from course_lib.errors import CourseError
 from course_lib.files import write_file
 from course_lib.grading.assemble import assemble
+from course_lib.grading.bubblewrap import Job
 from course_lib.grading.library import copy_library
 from course_lib.grading.rules import MOST_RUNS, Rules
-from course_lib.grading.sandbox import Job, limits, run
+from course_lib.grading.sandbox import limits, run
 from course_lib.grading.trusted import Trusted
 
 _PREFIX = "course-grading-"

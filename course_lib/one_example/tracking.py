@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from course_lib.images import LUMA
 from course_lib.one_example.correlation import correlate, find_peak, inside
 
 
@@ -22,11 +21,6 @@ class Track(NamedTuple):
     def errors(self, true: Tensor) -> Tensor:
         """How many pixels the found centres lie from the true ones (n, 2): (n,)."""
         return (self.places - true).norm(dim=1)
-
-
-def to_grey(images: Tensor) -> Tensor:
-    """Pictures (..., 3, h, w) as their luminance (..., h, w)."""
-    return torch.einsum("...chw,c->...hw", images.float(), LUMA.float())
 
 
 def window_at(frame: Tensor, centre: Tensor, side: int) -> Tensor:

@@ -14,7 +14,7 @@ from course_lib.datasets import CropDataset
 from course_lib.networks import Trunk
 from course_lib.pretext import Batch, Method, Shown
 from course_lib.profiles import Profile
-from course_lib.puzzles import DRAWS, SIDES, TILES, TRICKS, Tricks, assemble, cut, deal, permutations
+from course_lib.puzzles import DRAWS, SIDES, TILES, TRICKS, Tricks, assemble, cut, deal, order_of, permutations
 from course_lib.recipes import Recipe
 
 ORDERS = {"quick": 24, "standard": 100, "paper": 100}
@@ -77,8 +77,8 @@ class Jigsaw(Method):
     def puzzles(self, data: CropDataset, batch: Batch) -> tuple[Tensor, Tensor]:
         """Tiles in reading order, (n, 9, 3, side, side), and the number of the order to deal each puzzle in, (n,)."""
         draws = batch.uniform(DRAWS)
-        which = ((draws[:, 2 * TILES] + 1) / 2 * len(self.orders)).long()
-        return cut(data, data.crops[batch.index], self.side, self.tricks, draws), which
+        tiles = cut(data, data.crops[batch.index], self.side, self.tricks, draws)
+        return tiles, order_of(draws, len(self.orders))
 
     def loss(self, data: CropDataset, batch: Batch) -> tuple[Tensor, Tensor]:
         """Cross-entropy of the orders, and the share told right."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import io
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -52,9 +51,11 @@ def make_gallery(
     a folder without pictures.
     """
     paths, entries = list(photographs(images)), []
-    methods = ", ".join(without_labels(profile))
+    parameters = {"METHODS": ", ".join(without_labels(profile))} | parameters
+    (notebook,) = find_notebooks([NOTEBOOK])
+    code = code_digest(notebook)
     for path in paths:
-        entry = _entry(path, {"METHODS": methods} | parameters, profile, make_folder(folder))
+        entry = _entry(path, notebook, code, parameters, profile, make_folder(folder))
         say(f"{entry.name}: {entry.error or entry.page}")
         entries.append(entry)
         page = templates().get_template("your_image/gallery.html.j2").render(entries=entries)
@@ -71,28 +72,21 @@ def photographs(images: Sequence[Path]) -> Iterator[Path]:
     yield from dict.fromkeys(one.absolute() for one in found)
 
 
-def _entry(path: Path, parameters: dict[str, Any], profile: str, folder: Path) -> Entry:
+def _entry(path: Path, notebook: Path, code: str, parameters: dict[str, Any], profile: str, folder: Path) -> Entry:
     try:
         thumbnail = _thumbnail(path)
     except CourseError as error:
         return Entry(path.name, "", str(error), "")
-    facts = {"pixels": sha256_of(path), "parameters": parameters, "profile": profile, "code": _code()}
+    facts = {"pixels": sha256_of(path), "parameters": parameters, "profile": profile, "code": code}
     place = folder / f"{plain_name(path.stem)}-{hash_of(facts)}"
     page = place / "page.html"
     if not page.exists():
-        (notebook,) = find_notebooks([NOTEBOOK])
         (result,) = run_notebooks({notebook: parameters | {"SOURCE": str(path)}}, profile, make_folder(place))
         if result.error:
             return Entry(path.name, "", result.error, thumbnail)
         (made,) = (place / "pages").glob("*.html")
         made.replace(page)
     return Entry(path.name, quote(page.relative_to(folder).as_posix()), "", thumbnail)
-
-
-def _code() -> str:
-    """Of the library, and of the notebook that makes the page."""
-    (notebook,) = find_notebooks([NOTEBOOK])
-    return hashlib.sha256((code_digest() + sha256_of(notebook)).encode()).hexdigest()
 
 
 def _thumbnail(path: Path) -> str:

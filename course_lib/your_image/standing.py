@@ -9,27 +9,25 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
+from course_lib.evidence import Accuracies, as_table
 from course_lib.figures import COLOURS, Picture
 from course_lib.results import load_reference, load_reference_table
 
-Known = dict[str, list[float]]
-"""Accuracies in percent, one for each seed, by the name of the picture; the worst on average first."""
 
-
-def known_accuracies(method: str, layer: str, data: str, profile: str) -> Known:
+def known_accuracies(method: str, layer: str, data: str, profile: str) -> dict[str, list[float]]:
     """What our own runs of a profile measured with `method` on single pictures, and the untrained network's, looked.
 
-    Empty where none was made yet.
+    Accuracies in percent, one for each seed, by the name of the picture; the worst on average first. Empty where none
+    was made yet.
     """
     reference = load_reference(profile) or {"probes": []}
-    found: dict[str, dict[int, float]] = {}
-    for row in (*reference["probes"], *load_reference_table(profile)):
-        one_picture = row["method"] == method and row["n"] == 1 and not row.get("left_out")
-        if (row["data"], row["layer"]) == (data, layer) and (one_picture or row["method"] == "random, looked"):
-            name = row["source"] if one_picture else "untrained"
-            found.setdefault(name, {}).setdefault(row["seed"], 100 * row["accuracy"])
-    known = {name: [by_seed[seed] for seed in sorted(by_seed)] for name, by_seed in found.items()}
-    return dict(sorted(known.items(), key=lambda item: sum(item[1]) / len(item[1])))
+    rows = [*reference["probes"], *load_reference_table(profile)]
+    if not rows:
+        return {}
+    at = Accuracies(as_table(rows), data)
+    found = {"untrained": at.random(layer, looked=True)} | at.single_pictures(method, layer)
+    measured = {name: by_seed for name, by_seed in found.items() if len(by_seed)}
+    return {name: measured[name].tolist() for name in sorted(measured, key=lambda name: measured[name].mean())}
 
 
 def beaten(mine: float, names: Sequence[str], accuracies: Sequence[Sequence[float]]) -> list[str]:
