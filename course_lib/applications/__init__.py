@@ -1,0 +1,1 @@
+"""Uses of learned features, for notebook 11."""
