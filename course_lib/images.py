@@ -41,9 +41,17 @@ _TASK_FILES = {
     "retina": ("skimage", "data/retina.jpg"),
     "rocket": ("skimage", "data/rocket.jpg"),
 }
+# Others, which notebook 11 cuts things out of and lays behind them.
+_SCENE_FILES = {
+    "coins": ("skimage", "data/coins.png"),
+    "moon": ("skimage", "data/moon.png"),
+    "motorcycle_left": ("skimage", "data/motorcycle_left.png"),
+    "motorcycle_right": ("skimage", "data/motorcycle_right.png"),
+}
 SOURCE_PHOTOGRAPHS = tuple(_SOURCE_FILES)
 TASK_PHOTOGRAPHS = tuple(_TASK_FILES)
 PHOTOGRAPHS = SOURCE_PHOTOGRAPHS + TASK_PHOTOGRAPHS
+SCENES = tuple(_SCENE_FILES)
 
 CREDITS = {
     "china": "a temple in China, by danielbuechele on Flickr, CC BY 2.0, from scikit-learn",
@@ -57,11 +65,11 @@ CREDITS = {
 def read_photograph(name: str) -> Tensor:
     """A photograph that comes inside a wheel, so that no network is needed.
 
-    Returns (3, H, W) uint8. Raises CourseError for a name that is not in PHOTOGRAPHS.
+    Returns (3, H, W) uint8. Raises CourseError for a name that is neither in PHOTOGRAPHS nor in SCENES.
     """
-    if name not in PHOTOGRAPHS:
+    if name not in PHOTOGRAPHS + SCENES:
         raise unknown("bundled photograph", name, PHOTOGRAPHS)
-    package, file = (_SOURCE_FILES | _TASK_FILES)[name]
+    package, file = (_SOURCE_FILES | _TASK_FILES | _SCENE_FILES)[name]
     return read_image(Path(find_spec(package).submodule_search_locations[0]) / file)
 
 

@@ -13,7 +13,8 @@ from test_method_panels import slide
 from torch import Tensor
 from torchvision.ops import box_iou, nms
 
-from course_lib.one_example.detections import Calibration, Detections, calibrate, detect, judged, overlap, suppress
+from course_lib.applications.precision import overlap
+from course_lib.one_example.detections import Calibration, Detections, calibrate, detect, judged, suppress
 from course_lib.one_example.exemplar import (
     Background,
     Template,

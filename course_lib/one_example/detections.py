@@ -12,6 +12,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from torch import Tensor
 
+from course_lib.applications.precision import overlap
 from course_lib.one_example.exemplar import Template
 from course_lib.one_example.hog import HogPyramid
 
@@ -33,14 +34,6 @@ class Detections:
     def __getitem__(self, index: slice | Tensor) -> Detections:
         """Some of them."""
         return Detections(self.boxes[index], self.scores[index])
-
-
-def overlap(one: Tensor, other: Tensor) -> Tensor:
-    """Of boxes (n, 4) and (m, 4), the area that two share over the area that they cover together: (n, m)."""
-    corner = torch.maximum(one[:, None, :2], other[None, :, :2])
-    shared = (torch.minimum(one[:, None, 2:], other[None, :, 2:]) - corner).clamp(min=0).prod(2)
-    areas = [(boxes[:, 2:] - boxes[:, :2]).prod(1) for boxes in (one, other)]
-    return shared / (areas[0][:, None] + areas[1] - shared)
 
 
 def suppress(found: Detections, most: float = 0.5) -> Detections:
