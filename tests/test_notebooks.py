@@ -220,7 +220,8 @@ def offline(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("offline")
     (folder / "sitecustomize.py").write_text(BLOCK)
     cache = {"COURSE_CACHE": str(folder / "cache"), "BLOCKED": str(folder / "blocked.log")}
-    return {**os.environ, **cache, "PYTHONPATH": str(folder)}
+    paths = os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))
+    return {**os.environ, **cache, "PYTHONPATH": paths}
 
 
 @pytest.fixture(scope="module")

@@ -40,9 +40,9 @@ class Size:
     """How large a detector is at one profile.
 
     shortest, longest: pixels that a picture's sides are brought to: 600 and 1,000 in the paper, whose network has a
-    stride of 16; one with a stride of 4 sees as much in a smaller picture. anchors: sides in pixels of the boxes that proposals begin from. pooled: cells a side
-    that a proposal is read in. hidden: units of the head's two layers. proposals: a picture that go on to the head.
-    frozen: layers that stay as they are, from the first.
+    stride of 16; one with a stride of 4 sees as much in a smaller picture. anchors: sides in pixels of the boxes that
+    proposals begin from. pooled: cells a side that a proposal is read in. hidden: units of the head's two layers.
+    proposals: a picture that go on to the head. frozen: layers that stay as they are, from the first.
     """
 
     shortest: int

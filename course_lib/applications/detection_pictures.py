@@ -20,6 +20,22 @@ _RECALLS = torch.linspace(0, 1, 101)
 _MARK_EVERY = 20
 
 
+def true_boxes(data: BoxedPictures, which: Sequence[int], caption: str) -> Picture:
+    """Some pictures in a row, with what is in them; difficult things are dotted."""
+    figure = Figure(figsize=(1.8 * len(which), 2), layout="constrained")
+    words = []
+    for axes, i in zip(figure.subplots(1, len(which), squeeze=False)[0], which):
+        _look(axes, data, i)
+        _draw_truth(axes, data.truth[i], data.classes)
+        words.append(", ".join(data.classes[label - 1] for label in data.truth[i].labels.tolist()) or "nothing")
+    return Picture(figure, f"{caption}: {'; '.join(words)}")
+
+
+def _look(axes: Axes, data: BoxedPictures, i: int) -> None:
+    axes.imshow(to_pixels(data.picture(i)[None])[0], vmin=0, vmax=255)
+    axes.set(xticks=[], yticks=[])
+
+
 def side_by_side(
     data: BoxedPictures, found: Mapping[str, Sequence[Found]], which: Sequence[int], caption: str, sure: float = 0.5
 ) -> Picture:
@@ -32,10 +48,9 @@ def side_by_side(
     figure = Figure(figsize=(2.2 * columns, 2.3 * len(which)), layout="constrained")
     counts = {name: [0, 0, 0] for name in found}
     for row, i in zip(figure.subplots(len(which), columns, squeeze=False), which):
-        pixels, true = to_pixels(data.picture(i)[None])[0], data.truth[i]
+        true = data.truth[i]
         for axes in row:
-            axes.imshow(pixels, vmin=0, vmax=255)
-            axes.set(xticks=[], yticks=[])
+            _look(axes, data, i)
         _draw_truth(row[0], true, data.classes)
         for axes, (name, everything) in zip(row[1:], found.items()):
             said = everything[i].above(sure)
