@@ -361,7 +361,7 @@ def test_two_processes_train_as_one(tmp_path: Path) -> None:
     for name in tiny.RECIPES:
         one, two = (load_file(tmp_path / folder / f"{name}.safetensors") for folder in ("one", "two"))
         # Sums in another order differ in the last digit, and every step makes more of it: equal at first, near later.
-        assert torch.allclose(one["loss"], two["loss"], rtol=3e-3, atol=2e-3), (name, one["loss"], two["loss"])
+        assert torch.allclose(one["loss"], two["loss"], atol=2e-3), (name, one["loss"], two["loss"])
         assert torch.allclose(one["loss"][:4], two["loss"][:4], atol=1e-4), (name, one["loss"], two["loss"])
         if name == "deepcluster":
             assert torch.equal(one["labels"], two["labels"])

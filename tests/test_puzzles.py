@@ -400,7 +400,7 @@ def test_pirl_pulls_a_crop_and_its_puzzle_together(crops: CropDataset) -> None:
         return float(alike.diag().mean() - alike.mean())
 
     before = gap()
-    fit(method, few, Recipe(60, 20, 0.03, rounds=3), shown=False)
+    fit(method, few, Recipe(100, 20, 0.03, rounds=3), shown=False)
     assert gap() > before + 0.1
 
 

@@ -30,8 +30,8 @@ RECIPES = {
     "rotnet": Recipe(STEPS, 8, 0.02),
     "deepcluster": Recipe(STEPS, 16, 0.02, schedule="constant", rounds=3),
     "bigan": Recipe(STEPS, 16, 1e-3, optimiser="adam", schedule="late decay"),
-    "jigsaw": Recipe(STEPS, 8, 0.005),
-    "pirl": Recipe(STEPS, 16, 0.001, rounds=3),
+    "jigsaw": Recipe(STEPS, 8, 0.001),
+    "pirl": Recipe(STEPS, 16, 0.0002, rounds=3),
 }
 ORDERS = torch.stack([torch.randperm(9, generator=torch.Generator().manual_seed(i)) for i in range(10)])
 
