@@ -57,7 +57,8 @@ _FEW = {
         "wheel": [("motorcycle_right", _WHEEL_FROM_RIGHT)],
     },
 }
-"""Coins differ between the parts, the wheel is seen from another place; cat and cup are the same photographs."""
+"""Coins differ between the parts, and the wheel is seen from another place; cat and cup are the same pixels, varied.
+Both are of `photos10` too, whose training half of each photograph holds a part of them."""
 
 CLASSES = tuple(_FEW["train"])
 _BACKGROUNDS = ("brick", "grass", "gravel", "immunohistochemistry", "moon", "camera")

@@ -6,9 +6,10 @@ Taught in notebook 11.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -27,10 +28,12 @@ from course_lib.networks import Trunk
 from course_lib.pretext import Batch, Method
 from course_lib.profiles import Course
 from course_lib.recipes import Recipe
-from course_lib.trained import Trained, code_of, hash_of, runs_folder
+from course_lib.steps import History
+from course_lib.trained import code_of, hash_of, runs_folder
 from course_lib.training import fit
 
 _RATIOS = (0.5, 1.0, 2.0)  # height / width of the anchors
+_LAST = 10  # steps whose accuracy is told
 _AT_ONCE = 8  # pictures that are looked at together
 _SETTLE = 64  # pictures
 
@@ -42,7 +45,7 @@ class Size:
     shortest, longest: pixels that a picture's sides are brought to: 600 and 1,000 in the paper, whose network has a
     stride of 16; one with a stride of 4 sees as much in a smaller picture. anchors: sides in pixels of the boxes that
     proposals begin from. pooled: cells a side that a proposal is read in. hidden: units of the head's two layers.
-    proposals: a picture that go on to the head. frozen: layers that stay as they are, from the first.
+    proposals: of a picture, that go on to the head. frozen: layers that stay as they are, from the first.
     """
 
     shortest: int
@@ -174,8 +177,8 @@ class Detector(Method):
 
 def train_detector(
     name: str, trunk: Trunk, data: BoxedPictures, course: Course, frozen: int | None = None, steps: int = 0
-) -> Trained:
-    """Train a detector above a copy of a trunk.
+) -> tuple[Detector, History]:
+    """Train a detector above a copy of a trunk; what became of it, and what happened on the way.
 
     name: of the trunk, for what is printed. frozen: how many of its layers stay as they are; None takes the profile's.
     steps: 0 takes the recipe's. What the copy does not keep frozen begins as it is in the trunk. The training is kept,
@@ -192,8 +195,11 @@ def train_detector(
     detector = Detector(copy.deepcopy(trunk), data.classes, size).to(course.device)
     detector.settle(data)
     kept = Checkpoints(runs_folder("detectors") / f"{key}.safetensors", key)
-    history = fit(detector, data, recipe, course.seed, f"detector on {name}", kept)
-    return Trained(detector, history, recipe, loaded=False)
+    title, shown = f"detector on {name}", course.profile.gpu  # where it takes longer than drawing it
+    history = fit(detector, data, recipe, course.seed, title, kept, shown=shown)
+    if not shown:
+        print(f"{title}: {len(history.loss)} steps, accuracy of the task {history.accuracy[-_LAST:].mean():.2f}")
+    return detector, history
 
 
 def freeze_below(trunk: Trunk, count: int) -> None:
@@ -226,19 +232,12 @@ def mirrored(boxes: Tensor, width: int) -> Tensor:
     return torch.stack([width - right, top, width - left, bottom], 1)
 
 
-class _own_numbers:
-    """torchvision draws from torch's generator which boxes a loss is taken over; here by (seed, step) alone."""
-
-    def __init__(self, batch: Batch, device: torch.device) -> None:
-        self.seed = int(np.random.SeedSequence((batch.seed, batch.first)).generate_state(1)[0])
-        self.fork = torch.random.fork_rng([device] if device.type == "cuda" else [])
-
-    def __enter__(self) -> None:
-        self.fork.__enter__()
-        torch.manual_seed(self.seed)
-
-    def __exit__(self, *error: object) -> None:
-        self.fork.__exit__(*error)
+@contextlib.contextmanager
+def _own_numbers(batch: Batch, device: torch.device) -> Iterator[None]:
+    """torchvision draws from torch's generator which boxes a loss is taken over; here by (seed, example) alone."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(int(np.random.SeedSequence((batch.seed, batch.first)).generate_state(1)[0]))
+        yield
 
 
 def _hash_weights(module: nn.Module) -> str:

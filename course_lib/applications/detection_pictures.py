@@ -13,6 +13,7 @@ from torch import Tensor
 from course_lib.applications.boxes import Boxes, Found
 from course_lib.applications.precision import SAME, average_precision, interpolated, judge, judge_picture
 from course_lib.applications.voc import BoxedPictures
+from course_lib.errors import unknown
 from course_lib.figures import COLOURS, MARKERS, RIGHT, WRONG, Picture, to_pixels
 
 _TRUE = "#0072B2"
@@ -91,8 +92,10 @@ def precision_over_recall(
     precision.
 
     found: by the detector's name, of every picture of the data. kind: one class; nothing takes the mean over all.
-    Raises ValueError for a class that there is not.
+    Raises CourseError for a class that there is not.
     """
+    if kind and kind not in data.classes:
+        raise unknown("class", kind, data.classes)
     labels = [1 + data.classes.index(kind)] if kind else list(range(1, 1 + len(data.classes)))
     figure = Figure(figsize=(6.5, 3.6), layout="constrained")
     axes, words = figure.subplots(), []

@@ -30,6 +30,11 @@ SPLITS = {"train": "trainval", "test": "test"}
 PICTURES = {"train": 240, "test": 120}
 """Pictures in each part of the stand-in."""
 
+STAND_IN = (
+    "a stand-in: four kinds of things cut out of a few bundled photographs, in grey. Cat and cup are the same in both "
+    "parts, and of photographs that photos10 has too: a network that was trained on that has seen them"
+)
+
 _YEAR = "2007"
 _BASE = Path("VOCdevkit", f"VOC{_YEAR}")
 _QUALITY = 95  # of JPEG
@@ -77,7 +82,7 @@ def load_voc(data: str, split: str, side: int = 96) -> BoxedPictures:
     if split not in SPLITS:
         raise unknown("split", split, tuple(SPLITS))
     if data == "stand-in":
-        root, note = stand_in_folder(side), "a stand-in: four kinds of things, cut out of a few bundled photographs"
+        root, note = stand_in_folder(side), STAND_IN
     elif data == "voc2007":
         root, note = _fetched(SPLITS[split]), ""
     elif data.startswith("folder:"):

@@ -37,7 +37,7 @@ def explore_style(
     strength = named_slider(
         "weight", weight, widgets.FloatLogSlider, base=10, min=-1, max=4, step=0.25, continuous_update=False
     )
-    depths = [(layer if not i else f"conv1 to {layer}", i + 1) for i, layer in enumerate(LAYERS)]
+    depths = [(LAYERS[0] if i == 1 else f"{LAYERS[0]}-{i}", i) for i in range(1, len(LAYERS) + 1)]
     layers = named_slider("layers", len(LAYERS), widgets.SelectionSlider, options=depths, continuous_update=False)
     upload = widgets.FileUpload(accept="image/*", description="your own picture", layout=_LOOK)
     known = {name: load_picture(name, side) for name in {content, style}}
