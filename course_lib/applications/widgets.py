@@ -32,7 +32,8 @@ def explore_style(
     content, style: names of bundled photographs or paths. Each choice begins anew with the content picture. A picture
     that is uploaded becomes the style, and can be chosen as the content.
     """
-    network = widgets.Dropdown(options=list(networks), value="rotnet", description="network", layout=_LOOK)
+    first = "rotnet" if "rotnet" in networks else next(iter(networks))
+    network = widgets.Dropdown(options=list(networks), value=first, description="network", layout=_LOOK)
     pictures = {what: _choice(what, name) for what, name in (("content", content), ("style", style))}
     strength = named_slider(
         "weight", weight, widgets.FloatLogSlider, base=10, min=-1, max=4, step=0.25, continuous_update=False
