@@ -15,6 +15,7 @@ import torch
 from conftest import need
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from sklearn.metrics import precision_recall_curve
 from torch import Tensor
 from torchvision.datasets import VOCDetection
@@ -419,3 +420,35 @@ def test_pictures_say_what_the_data_says(test: BoxedPictures) -> None:
     assert "of coin" in precision_over_recall(test, found, "One", kind="coin").caption
     with pytest.raises(CourseError, match="no class called 'dog'"):
         precision_over_recall(test, found, "None", kind="dog")
+
+
+def test_pictures_and_objects_of_any_kind_can_be_trained_on(course: Course, tmp_path: Path) -> None:
+    """As in VOC 2007: pictures of several sizes, one without a thing, parts in objects, no word about difficulty."""
+    root = render_voc(tmp_path / "set", train=4, test=1)
+    base = root / "VOCdevkit/VOC2007"
+    first, second, *_ = sorted((base / "Annotations").glob("train*"))
+    first.write_text("<annotation><size><width>96</width></size></annotation>")
+    part = "<part><name>ear</name><bndbox><xmin>3</xmin></bndbox></part>"
+    box = "<bndbox><xmin>10</xmin><ymin>21.5</ymin><xmax>30</xmax><ymax>60</ymax></bndbox>"
+    second.write_text(f"<annotation><object><name>cat</name>{part}{box}</object></annotation>")
+    path = base / "JPEGImages" / f"{second.stem}.jpg"
+    Image.open(path).resize((150, 80)).convert("L").save(path)
+    train = load_voc(f"folder:{root}", "train")
+    assert train.truth[0].boxes.shape == (0, 4) and train.truth[1].boxes.tolist() == [[9, 20.5, 30, 60]]
+    assert train.picture(1).shape == (3, 80, 150) and not train.truth[1].difficult.any()
+    one, history = train_detector("net", trunk(), train, course, steps=3)
+    assert history.loss.isfinite().all() and len(one.detect(train)) == 4
+
+
+def test_a_narrow_resnet_is_trained_with_channels_first(train: BoxedPictures, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With channels last its backward pass may end the process, and no test could say so."""
+    monkeypatch.setattr("course_lib.steps.fastest", lambda *_: tiny.Arithmetic(channels_last=True))
+    one = Detector(OtherTrunk("resnet18", 32, 0.125), CLASSES, replace(DETECTORS["quick"], frozen=2))
+    loss = Detector.loss
+
+    def looked_at(self: Detector, *rest: object) -> tuple[Tensor, Tensor]:
+        assert all(weight.is_contiguous() for weight in self.parameters())
+        return loss(self, *rest)
+
+    monkeypatch.setattr(Detector, "loss", looked_at)
+    assert fit(one, train, Recipe(2, 2, 0.01), shown=False).loss.isfinite().all()
