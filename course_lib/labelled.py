@@ -22,6 +22,7 @@ from course_lib.downloads import download
 from course_lib.errors import CourseError, unknown
 from course_lib.files import cache_folder, new_file, write_file
 from course_lib.images import TASK_PHOTOGRAPHS, read_image, read_photograph, to_grey
+from course_lib.machine import release_memory
 from course_lib.render import render
 from course_lib.sources import Source, shrink
 
@@ -61,6 +62,7 @@ def photos10(side: int = 32, train: int = 6_000, test: int = 4_000, seed: int = 
         halves = [_half(photograph, part) for photograph in photographs]
         images = _grey_crops(Source.from_images(halves, part), side, count, seed)
         parts |= {f"{part}_images": images, f"{part}_labels": torch.arange(count) % len(photographs)}
+    release_memory()
     note = "a stand-in made of ten bundled photographs, in grey; train and test come from different halves"
     return LabelledImages("photos10", TASK_PHOTOGRAPHS, **parts, note=note)
 
