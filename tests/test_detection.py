@@ -26,7 +26,7 @@ from course_lib.applications.boxes import Boxes, Found
 from course_lib.applications.cutouts import CLASSES, DIFFICULT, HIDDEN, SIZES, make_scene
 from course_lib.applications.detection import SIZES as DETECTORS
 from course_lib.applications.detection import Detector, freeze_below, mirrored, train_detector
-from course_lib.applications.detection_pictures import precision_over_recall, side_by_side
+from course_lib.applications.detection_pictures import precision_over_recall, side_by_side, true_boxes
 from course_lib.applications.precision import (
     average_precision,
     interpolated,
@@ -34,6 +34,7 @@ from course_lib.applications.precision import (
     judge_picture,
     mean_average_precision,
     overlap,
+    precision_of,
     precision_recall,
     precisions,
 )
@@ -452,3 +453,21 @@ def test_a_narrow_resnet_is_trained_with_channels_first(train: BoxedPictures, mo
 
     monkeypatch.setattr(Detector, "loss", looked_at)
     assert fit(one, train, Recipe(2, 2, 0.01), shown=False).loss.isfinite().all()
+
+
+def test_true_boxes_are_told(test: BoxedPictures) -> None:
+    picture = true_boxes(test, (0, 1), "Two")
+    for i in (0, 1):
+        assert ", ".join(test.classes[label - 1] for label in test.truth[i].labels.tolist()) in picture.caption
+    assert picture.png().startswith(b"\x89PNG")
+
+
+def test_where_torchmetrics_is_missing_the_courses_own_count_is_taken(
+    test: BoxedPictures, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = [Found(one.boxes, one.labels, torch.ones(len(one.labels))) for one in test.truth]
+    assert precision_of(found, test.truth, test.classes).mean == pytest.approx(1, abs=0.01)
+    assert capsys.readouterr().out == ""
+    monkeypatch.setattr("course_lib.applications.precision.find_spec", lambda name: None)
+    assert precision_of(found, test.truth, test.classes) == precisions(found, test.truth, test.classes)
+    assert "torchmetrics or pycocotools is not installed" in capsys.readouterr().out
