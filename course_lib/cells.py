@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -106,13 +107,17 @@ def run_here(cell: Cell, folder: Path) -> dict[str, Any]:
     return record
 
 
-def run_apart(cell: Cell, folder: Path) -> dict[str, Any]:
+def run_apart(cell: Cell, folder: Path, cores: int = 0) -> dict[str, Any]:
     """Run a cell in a process of its own, which ends with this one; what it cost in memory goes with it.
 
-    Raises CourseError where the notebook fails. A function of plain values, so that a scheduler can call it elsewhere.
+    cores: that it may use; 0 leaves it all, and so does an OMP_NUM_THREADS that was set outside. Raises CourseError
+    where the notebook fails. A function of plain values, so that a scheduler can call it elsewhere.
     """
     command = [sys.executable, "-m", "course_lib.cells", str(folder), json.dumps(asdict(cell))]
-    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=ends_with_its_parent())
+    shared = {"OMP_NUM_THREADS": str(cores)} if cores else {}
+    done = subprocess.run(
+        command, capture_output=True, text=True, preexec_fn=ends_with_its_parent(), env=shared | os.environ
+    )
     record = record_of(cell, folder)
     if done.returncode or record is None:
         said = done.stderr.strip().splitlines() if done.returncode else []

@@ -18,6 +18,7 @@ from course_lib.crops import PARTS_OF_SCHEME
 from course_lib.errors import CourseError, unknown
 from course_lib.executors import executor_of
 from course_lib.files import make_folder, write_file
+from course_lib.machine import cpu_cores
 from course_lib.notebooks import EXPERIMENT, find_notebooks
 from course_lib.pretext import without_labels
 from course_lib.results import TABLE_VERSION, load_reference_table, load_table
@@ -100,8 +101,10 @@ def sweep(grid: Grid, folder: Path, jobs: int = 1, scheduler: str = "") -> Path:
     cells, failed = grid.cells(), []
     waiting = [cell for cell in cells if not record_of(cell, folder)]
     _warn_of_other_code(cells, folder)
+    # Trainings that each take every core wait for each other, and are many times slower than one after another.
+    cores = max(1, cpu_cores() // jobs) if jobs > 1 and not scheduler else 0
     with executor_of(jobs, scheduler) as executor, _bar(len(cells), len(cells) - len(waiting)) as bar:
-        running = {executor.submit(run_apart, cell, folder): cell for cell in waiting}
+        running = {executor.submit(run_apart, cell, folder, cores): cell for cell in waiting}
         for future in as_completed(running):
             try:
                 keep(future.result(), running[future], folder)  # again, where a worker has another disk

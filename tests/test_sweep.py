@@ -232,6 +232,23 @@ def test_a_cell_that_says_nothing_is_an_error(log: Path, tmp_path: Path, monkeyp
         run_apart(cell(), tmp_path)
 
 
+@pytest.mark.parametrize(("jobs", "given", "wanted"), [(1, "", None), (2, "", "2"), (8, "", "1"), (2, "3", "3")])
+def test_jobs_share_the_cores(
+    jobs: int, given: str, wanted: str | None, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    run = cells.subprocess.run
+    monkeypatch.setattr(
+        cells.subprocess, "run", lambda *a, **k: seen.append(k["env"].get("OMP_NUM_THREADS")) or run(*a, **k)
+    )
+    monkeypatch.setattr("course_lib.sweep.cpu_cores", lambda: 4)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if given:
+        monkeypatch.setenv("OMP_NUM_THREADS", given)
+    sweep.sweep(grid(), tmp_path / "out", jobs)
+    assert seen and set(seen) == {wanted}
+
+
 def test_a_dry_run_runs_nothing(log: Path, tmp_path: Path) -> None:
     asked = ["sweep", "--methods", "rotnet", "--seeds", "0", "--out", str(tmp_path / "out"), "--dry-run"]
     said = CliRunner().invoke(main, asked)
