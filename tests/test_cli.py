@@ -66,7 +66,7 @@ def test_runs_go_to_fresh_folders(tmp_path: Path) -> None:
     ("words", "says"),
     [
         (["--only", "77"], "there is no notebook called '77'; there is 00_start_here, 01_one_image"),
-        (["-p", "BETTA", "1"], "there is no parameter called 'BETTA'; there is ALL, ALPHA, BETA, DATA"),
+        (["-p", "BETTA", "1"], "there is no parameter called 'BETTA'; there is ALL, ALPHA, BETA, BOXES, CONTENT, DATA"),
         (["-p", "SEED", "one"], "the parameter SEED takes int, as in 0; got 'one'"),
         (["-p", "OR_QUICK", "maybe"], "the parameter OR_QUICK takes bool"),
         (["--only", ","], "--only takes numbers or names of notebooks, as in 02,06; got ','"),
