@@ -49,7 +49,7 @@ from course_lib.trunks import OtherTrunk
 
 FLOOR = 0.4
 """Mean average precision of an untrained trunk, all frozen, at `quick`: over seeds 0, 1 and 2 0.51, standard deviation
-0.03, least 0.49. RotNet on one photograph has 0.68 (0.04), and the labels of photos10 give 0.74 (0.01)."""
+0.03, least 0.48. RotNet on one photograph has 0.68 (0.04), and the labels of photos10 give 0.74 (0.01)."""
 
 
 @pytest.fixture(autouse=True)
