@@ -75,7 +75,7 @@ def places(trunk: Trunk) -> list[Place]:
     weights = list(trunk.parameters())
     with frozen(trunk), torch.enable_grad():
         maps = trunk.features(torch.zeros(1, 3, trunk.side, trunk.side, device=weights[0].device))
-        used = {layer: _depends_on(one, weights) for layer, one in maps.items()}
+        used = {layer: depends_on(one, weights) for layer, one in maps.items()}
     return [
         Place(
             layer,
@@ -88,7 +88,8 @@ def places(trunk: Trunk) -> list[Place]:
     ]
 
 
-def _depends_on(answer: torch.Tensor, weights: Sequence[nn.Parameter]) -> list[nn.Parameter]:
+def depends_on(answer: torch.Tensor, weights: Sequence[nn.Parameter]) -> list[nn.Parameter]:
+    """Those of the weights that an answer, of any shape, was computed from: autograd knows."""
     slopes = torch.autograd.grad(answer.sum(), weights, retain_graph=True, allow_unused=True)
     return [weight for weight, slope in zip(weights, slopes) if slope is not None]
 

@@ -99,8 +99,9 @@ class SyncedBatchNorm(nn.modules.batchnorm._BatchNorm):
         mean, variance = total / n, squares / n - (total / n).square()
         with torch.no_grad():
             self.num_batches_tracked += 1
-            self.running_mean.lerp_(mean.detach(), self.momentum)
-            self.running_var.lerp_(variance.detach() * n / (n - 1), self.momentum)
+            share = 1 / int(self.num_batches_tracked) if self.momentum is None else self.momentum
+            self.running_mean.lerp_(mean.detach(), share)
+            self.running_var.lerp_(variance.detach() * n / (n - 1), share)
         shape = [1, -1] + [1] * (x.dim() - 2)
         gain, offset = (variance + self.eps).rsqrt(), 0.0
         if self.affine:

@@ -161,8 +161,21 @@ def head(inputs: int, outputs: int, hidden: int) -> nn.Sequential:
 
 def first_convolution(trunk: nn.Module) -> tuple[nn.Conv2d, nn.Module]:
     """A network's first convolution, and the BatchNorm behind it, of whatever kind."""
-    convolution = next(part for part in trunk.modules() if isinstance(part, nn.Conv2d))
-    return convolution, next(part for part in trunk.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm))
+    return next(part for part in trunk.modules() if isinstance(part, nn.Conv2d)), batchnorms(trunk)[0]
+
+
+def batchnorms(network: nn.Module) -> list[nn.Module]:
+    """A network's BatchNorms of whatever kind, from the pictures up."""
+    return [part for part in network.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
+
+
+def forget_statistics(network: nn.Module) -> None:
+    """Let those BatchNorms that are in training mode begin anew: from here on each takes the mean over all batches that
+    it sees, where it usually follows the last ones."""
+    for norm in batchnorms(network):
+        if norm.training:
+            norm.reset_running_stats()
+            norm.momentum = None
 
 
 def conv1_filters(trunk: Trunk) -> Tensor:

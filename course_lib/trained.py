@@ -173,6 +173,12 @@ def hash_of(facts: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
 
 
+def hash_weights(module: nn.Module) -> str:
+    """The hash of a network's weights and statistics."""
+    content = b"".join(value.cpu().contiguous().numpy().tobytes() for value in module.state_dict().values())
+    return hashlib.sha256(content).hexdigest()
+
+
 def _save(path: Path, method: nn.Module, history: History, facts: dict[str, Any]) -> None:
     tensors = {f"method.{key}": value.contiguous() for key, value in method.state_dict().items()}
     numbers = {"seconds": history.seconds, "precision": history.precision}

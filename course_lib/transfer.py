@@ -26,13 +26,13 @@ from course_lib.errors import CourseError
 from course_lib.files import write_file
 from course_lib.frozen import FrozenMaps, begin_above, freeze, frozen_maps, run_layers, scattered
 from course_lib.machine import release_memory
-from course_lib.networks import LAYERS, AlexNet, head
+from course_lib.networks import LAYERS, AlexNet, forget_statistics, head
 from course_lib.pretext import Batch, Method
 from course_lib.probes import ProbeResult
 from course_lib.profiles import Course
 from course_lib.recipes import Recipe
 from course_lib.scattering import channels
-from course_lib.trained import code_of, describe_labelled, hash_of, runs_folder
+from course_lib.trained import code_of, describe_labelled, hash_of, hash_weights, runs_folder
 from course_lib.training import fit
 
 PICTURES = {"quick": (400, 600), "standard": (50_000, 10_000), "paper": (1_281_167, 50_000)}
@@ -95,7 +95,7 @@ def retrain(
     data = data.to(course.device)
     new, frozen = begin_above(trunk, depth, course), 0 if tuned else depth
     method = Retrained(new, frozen, len(data.classes), course.profile.hidden).to(course.device)
-    facts = {"tuned": tuned, "taken": [_hash_weights(getattr(new, layer)) for layer in LAYERS[:depth]]}
+    facts = {"tuned": tuned, "taken": [hash_weights(getattr(new, layer)) for layer in LAYERS[:depth]]}
     maps = partial(frozen_maps, new, frozen)
     return _train(f"{name}, {describe_depth(depth, tuned)}", depth, method, maps, data, course, steps, facts)
 
@@ -156,10 +156,7 @@ def settle(method: Retrained, maps: FrozenMaps) -> None:
     took the accuracy down to guessing.
     """
     method.train()
-    for norm in method.modules():
-        if isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d) and norm.training:
-            norm.reset_running_stats()
-            norm.momentum = None  # the mean over all batches
+    forget_statistics(method)
     for index in torch.arange(min(_SETTLE, len(maps)), device=maps.labels.device).split(_BATCH):
         if len(index) > 1:  # one picture has no spread
             method(maps.read(index, torch.zeros_like(index, dtype=torch.bool)))
@@ -202,11 +199,6 @@ def _keep(path: Path, result: ProbeResult, checkpoints: Checkpoints) -> None:
 def _describe(data: LabelledImages) -> dict[str, str]:
     test = data.test_images.cpu().numpy().tobytes() + data.test_labels.cpu().numpy().tobytes()
     return describe_labelled(data) | {"test": hashlib.sha256(test).hexdigest()}
-
-
-def _hash_weights(module: nn.Module) -> str:
-    content = b"".join(value.cpu().contiguous().numpy().tobytes() for value in module.state_dict().values())
-    return hashlib.sha256(content).hexdigest()
 
 
 def describe_depth(depth: int, tuned: bool = False) -> str:

@@ -29,14 +29,14 @@ from course_lib.applications.detection import Detector, freeze_below, mirrored, 
 from course_lib.applications.detection_pictures import precision_over_recall, side_by_side, true_boxes
 from course_lib.applications.precision import (
     average_precision,
+    by_all_recalls,
+    by_torchmetrics,
     interpolated,
     judge,
     judge_picture,
     mean_average_precision,
     overlap,
-    precision_of,
     precision_recall,
-    precisions,
 )
 from course_lib.applications.voc import BoxedPictures, load_voc, render_voc
 from course_lib.errors import CourseError
@@ -272,15 +272,15 @@ def random_pictures(seed: int, count: int = 30) -> tuple[list[Found], list[Boxes
 def test_precisions_are_torchmetrics(seed: int) -> None:
     need("torchmetrics"), need("pycocotools")
     found, truth = random_pictures(seed)
-    ours, theirs = (each(found, truth, ("a", "b", "c")) for each in (precisions, mean_average_precision))
+    ours, theirs = (each(found, truth, ("a", "b", "c")) for each in (by_all_recalls, by_torchmetrics))
     assert ours.by_class.keys() == theirs.by_class.keys()
     assert ours.mean == pytest.approx(theirs.mean, abs=0.02), "101 recalls instead of all"
     assert 0.1 < ours.mean < 0.95
 
 
-@pytest.mark.parametrize("way", [precisions, mean_average_precision])
+@pytest.mark.parametrize("way", [by_all_recalls, by_torchmetrics])
 def test_a_perfect_detector_has_1_and_an_empty_one_0(way: object, test: BoxedPictures) -> None:
-    if way is mean_average_precision:
+    if way is by_torchmetrics:
         need("torchmetrics"), need("pycocotools")
     perfect = [Found(true.boxes, true.labels, torch.ones(len(true.labels))) for true in test.truth]
     empty = [Found(torch.empty(0, 4), torch.empty(0, dtype=torch.int64), torch.empty(0)) for _ in test.truth]
@@ -294,7 +294,7 @@ def test_a_perfect_detector_has_1_and_an_empty_one_0(way: object, test: BoxedPic
 def test_torchmetrics_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pycocotools", None)
     with pytest.raises(CourseError, match="pip install torchmetrics pycocotools"):
-        mean_average_precision([], [], ())
+        by_torchmetrics([], [], ())
 
 
 def test_a_second_box_on_a_thing_is_wrong_and_one_on_a_difficult_thing_is_neither() -> None:
@@ -371,20 +371,9 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_end(
 ) -> None:
     whole, _ = train_detector("net", trunk(), train, course, steps=5)
     monkeypatch.setenv("COURSE_RUNS", str(tmp_path / "other"))
-    draw, calls = Detector.draw, []
-
-    def interrupted(self: Detector, *rest: int) -> Tensor:
-        calls.append(rest)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return draw(self, *rest)
-
-    monkeypatch.setattr("course_lib.checkpoints.EVERY", 0.0)
-    monkeypatch.setattr("course_lib.checkpoints.PATIENCE", 0)
-    monkeypatch.setattr(Detector, "draw", interrupted)
-    half, history = train_detector("net", trunk(), train, course, steps=5)
+    with tiny.stopped_at(Detector, 3):
+        half, history = train_detector("net", trunk(), train, course, steps=5)
     assert history.stopped == 2 and len(half.detect(train.take(2))) == 2
-    monkeypatch.setattr(Detector, "draw", draw)
     again, history = train_detector("net", trunk(), train, course, steps=5)
     assert len(history.loss) == 5 and history.stopped is None
     assert all(torch.equal(value, again.state_dict()[key]) for key, value in whole.state_dict().items())
@@ -399,7 +388,7 @@ def test_a_short_training_finds_things(course: Course, tmp_path: Path) -> None:
     one, history = train_detector("random", trunk(course.seed), train, course)
     assert history.loss[-10:].mean() < 0.6 * history.loss[:10].mean()
     found = one.detect(test)
-    assert precisions(found, test.truth, test.classes).mean > FLOOR
+    assert by_all_recalls(found, test.truth, test.classes).mean > FLOOR
 
 
 # The pictures.
@@ -466,8 +455,8 @@ def test_where_torchmetrics_is_missing_the_courses_own_count_is_taken(
     test: BoxedPictures, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = [Found(one.boxes, one.labels, torch.ones(len(one.labels))) for one in test.truth]
-    assert precision_of(found, test.truth, test.classes).mean == pytest.approx(1, abs=0.01)
+    assert mean_average_precision(found, test.truth, test.classes).mean == pytest.approx(1, abs=0.01)
     assert capsys.readouterr().out == ""
-    monkeypatch.setattr("course_lib.applications.precision.find_spec", lambda name: None)
-    assert precision_of(found, test.truth, test.classes) == precisions(found, test.truth, test.classes)
-    assert "torchmetrics or pycocotools is not installed" in capsys.readouterr().out
+    monkeypatch.setitem(sys.modules, "torchmetrics.detection", None)
+    assert mean_average_precision(found, test.truth, test.classes) == by_all_recalls(found, test.truth, test.classes)
+    assert "the course's own count" in capsys.readouterr().out

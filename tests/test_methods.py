@@ -25,7 +25,7 @@ from course_lib.datasets import CropDataset
 from course_lib.distributed import SyncedBatchNorm, sync_batchnorm
 from course_lib.errors import CourseError
 from course_lib.frozen import freeze
-from course_lib.networks import AlexNet, Sobel, conv1_filters
+from course_lib.networks import AlexNet, Sobel, conv1_filters, forget_statistics
 from course_lib.pretext import Batch, Method
 from course_lib.pretext.bigan import BiGAN, Discriminator, Generator, found_again, game
 from course_lib.pretext.deepcluster import DeepCluster, balanced
@@ -395,6 +395,11 @@ def test_batchnorm_over_all_processes_is_batchnorm(
             grads.append((x.grad, network[0].weight.grad, network[0].running_mean, network[0].running_var))
         for a, b in zip(*grads):
             assert torch.allclose(a, b, atol=2e-4)
+        for network in (usual, synced):
+            forget_statistics(network)
+            for seed in (1, 2, 3):
+                network(torch.randn(shape, generator=torch.Generator().manual_seed(seed)))
+        assert torch.allclose(usual[0].running_mean, synced[0].running_mean, atol=1e-5)
         assert torch.allclose(usual.eval()(x), synced.eval()(x), atol=1e-5)
     finally:
         dist.destroy_process_group()

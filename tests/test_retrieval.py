@@ -11,7 +11,7 @@ import torch
 from sklearn.neighbors import NearestNeighbors
 
 from course_lib.applications.pictures import search_panel
-from course_lib.applications.retrieval import NEAREST, Search, nearest, precision_at, precisions, queries_of
+from course_lib.applications.retrieval import NEAREST, Search, nearest, precision_at, precision_rows, queries_of
 from course_lib.applications.widgets import explore_search
 from course_lib.charts import accuracy_by_layer
 from course_lib.figures import RIGHT, WRONG
@@ -74,7 +74,7 @@ def test_queries_are_of_all_classes_in_turn() -> None:
 
 
 def test_rows_make_a_picture() -> None:
-    rows = precisions({"random": search(0), "rotnet": search(1)}, LAYERS)
+    rows = precision_rows({"random": search(0), "rotnet": search(1)}, LAYERS)
     assert len(rows) == 10 and all(0 <= row["precision"] <= 1 for row in rows)
     picture = accuracy_by_layer(rows, "Precision at 5", "precision")
     assert "Precision in percent, random" in picture.caption and picture.png().startswith(b"\x89PNG")

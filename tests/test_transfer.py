@@ -180,21 +180,9 @@ def test_a_retraining_that_was_stopped_goes_on(
     whole = retrain("net", trained, 3, pictures(), course, steps=6)
     for path in (tmp_path / "runs/retrained").glob("*.json"):
         path.unlink()
-    draw, calls = Retrained.draw, []
-
-    def interrupted(self: Retrained, *rest: int) -> torch.Tensor:
-        calls.append(rest)
-        if len(calls) == 4:
-            raise KeyboardInterrupt
-        return draw(self, *rest)
-
-    monkeypatch.setattr("course_lib.checkpoints.EVERY", 0.0)
-    monkeypatch.setattr("course_lib.checkpoints.PATIENCE", 0)
-    monkeypatch.setattr(Retrained, "draw", interrupted)
-    with pytest.raises(KeyboardInterrupt, match="stopped at step 3"):
+    with tiny.stopped_at(Retrained, 4), pytest.raises(KeyboardInterrupt, match="stopped at step 3"):
         retrain("net", trained, 3, pictures(), course, steps=6)
     assert not list((tmp_path / "runs/retrained").glob("*.json"))
-    monkeypatch.setattr(Retrained, "draw", draw)
     assert retrain("net", trained, 3, pictures(), course, steps=6) == whole
 
 

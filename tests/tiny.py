@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 import torch
 from safetensors.torch import save_file
@@ -57,6 +59,21 @@ def method(name: str, seed: int = 0) -> Method:
 def plain_arithmetic() -> None:
     """float32 for every training of this process, whatever the processor likes best."""
     steps.fastest = lambda *_: Arithmetic()
+
+
+@contextmanager
+def stopped_at(kind: type[Method], call: int) -> Iterator[None]:
+    """A method that is stopped by hand when it draws for the `call`-th time; a checkpoint is saved after every step."""
+    draw, calls = kind.draw, []
+
+    def interrupted(self: Method, *rest: int) -> object:
+        calls.append(rest)
+        if len(calls) == call:
+            raise KeyboardInterrupt
+        return draw(self, *rest)
+
+    with patch.multiple(checkpoints, EVERY=0.0, PATIENCE=0), patch.object(kind, "draw", interrupted):
+        yield
 
 
 def train(name: str, folder: Path | None = None, begun: Callable[[], object] = list) -> tuple[Method, History]:

@@ -23,13 +23,14 @@ from torchvision.ops import MultiScaleRoIAlign
 from course_lib.applications.boxes import Boxes, Found
 from course_lib.applications.voc import BoxedPictures
 from course_lib.checkpoints import Checkpoints
+from course_lib.depth import depends_on
 from course_lib.errors import CourseError
-from course_lib.networks import Trunk
+from course_lib.networks import Trunk, forget_statistics
 from course_lib.pretext import Batch, Method
 from course_lib.profiles import Course
 from course_lib.recipes import Recipe
 from course_lib.steps import History
-from course_lib.trained import code_of, hash_of, runs_folder
+from course_lib.trained import code_of, hash_of, hash_weights, runs_folder
 from course_lib.training import fit
 
 _RATIOS = (0.5, 1.0, 2.0)  # height / width of the anchors
@@ -156,11 +157,8 @@ class Detector(Method):
         Else what is compared would be the strength of the answers: an untrained network's are a tenth as strong, and a
         trained one's fit its own pictures.
         """
-        norms = [part for part in self.trunk.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
-        for norm in norms:
-            norm.reset_running_stats()
-            norm.momentum = None  # the mean over all batches
         self.trunk.train()
+        forget_statistics(self.trunk)
         for first in range(0, min(_SETTLE, len(data)), _AT_ONCE):
             some = range(first, min(first + _AT_ONCE, len(data)))
             self.network.backbone(self.network.transform(self._pictures(data, some))[0].tensors)
@@ -196,7 +194,7 @@ def train_detector(
     recipe = replace(recipe, steps=steps or recipe.steps)
     size = replace(size, frozen=size.frozen if frozen is None else frozen)
     facts = {"recipe": asdict(recipe), "size": asdict(size), "profile": asdict(course.profile), "seed": course.seed}
-    facts |= {"trunk": _hash_weights(trunk), "data": _hash_data(data)}
+    facts |= {"trunk": hash_weights(trunk), "data": _hash_data(data)}
     key = hash_of(facts | {"code": code_of("applications.detection", "applications.boxes")})
     torch.manual_seed(course.seed)
     detector = Detector(copy.deepcopy(trunk), data.classes, size).to(course.device)
@@ -212,17 +210,17 @@ def train_detector(
 def freeze_below(trunk: Trunk, count: int) -> None:
     """Let nothing that the first `count` layers depend on be trained, in place; all above is.
 
-    Which weights these are, the gradient says, for any network. Raises CourseError where there are not so many layers.
+    Raises CourseError where there are not so many layers.
     """
     if not 0 <= count <= len(trunk.layers):
         raise CourseError(f"{count} layers cannot be frozen: the network has {', '.join(trunk.layers)}")
     trunk.requires_grad_(True)
     if count:
-        weights = list(trunk.parameters())
-        images = torch.zeros(1, 3, trunk.side, trunk.side, device=weights[0].device)
-        answer = trunk.features(images, trunk.layers[count - 1 : count])[trunk.layers[count - 1]]
-        for weight, grad in zip(weights, torch.autograd.grad(answer.sum(), weights, allow_unused=True)):
-            weight.requires_grad_(grad is None)
+        device = next(trunk.parameters()).device
+        images = torch.zeros(1, 3, trunk.side, trunk.side, device=device)
+        (answer,) = trunk.features(images, trunk.layers[count - 1 : count]).values()
+        for weight in depends_on(answer, list(trunk.parameters())):
+            weight.requires_grad_(False)
 
 
 def _example(data: BoxedPictures, i: int, flip: bool) -> tuple[Tensor, Boxes]:
@@ -245,11 +243,6 @@ def _own_numbers(batch: Batch, device: torch.device) -> Iterator[None]:
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(int(np.random.SeedSequence((batch.seed, batch.first)).generate_state(1)[0]))
         yield
-
-
-def _hash_weights(module: nn.Module) -> str:
-    content = b"".join(value.cpu().contiguous().numpy().tobytes() for value in module.state_dict().values())
-    return hashlib.sha256(content).hexdigest()
 
 
 def _hash_data(data: BoxedPictures) -> str:

@@ -7,7 +7,6 @@ section 4.2; the area over all points is VOC's since 2010, where 2007 took eleve
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 from typing import NamedTuple
 
 import torch
@@ -124,16 +123,19 @@ def interpolated(right: Tensor, positives: int, at: Tensor) -> Tensor:
     return torch.cat([best_beyond(precision), precision.new_zeros(1)])[place]
 
 
-def precisions(
+def by_all_recalls(
     found: Sequence[Found], truth: Sequence[Boxes], classes: Sequence[str], least: float = SAME
 ) -> Precision:
-    """`average_precision` of every class, and their mean. found, truth: of each picture. classes: of labels 1, 2 ..."""
+    """`average_precision` of every class, and their mean. found, truth: of each picture. classes: of labels 1, 2 ...
+
+    Raises ValueError as `judge` does.
+    """
     judged = {name: judge(found, truth, label, least) for label, name in enumerate(classes, 1)}
     each = {name: average_precision(one.right, one.positives) for name, one in judged.items() if one.positives}
     return _mean_of(each)
 
 
-def mean_average_precision(
+def by_torchmetrics(
     found: Sequence[Found], truth: Sequence[Boxes], classes: Sequence[str], least: float = SAME
 ) -> Precision:
     """The same by torchmetrics, which has COCO's rules: precision is read at 101 recalls instead of all, and what
@@ -160,12 +162,13 @@ def mean_average_precision(
     return _mean_of({classes[label - 1]: value for label, value in by_label.items() if value >= 0})  # -1: nothing of it
 
 
-def precision_of(found: Sequence[Found], truth: Sequence[Boxes], classes: Sequence[str]) -> Precision:
-    """`mean_average_precision`; where torchmetrics is not installed, as on Colab, `precisions`, and a line says so."""
-    if find_spec("torchmetrics") and find_spec("pycocotools"):
-        return mean_average_precision(found, truth, classes)
-    print("torchmetrics or pycocotools is not installed here: average precision is the course's own count.")
-    return precisions(found, truth, classes)
+def mean_average_precision(found: Sequence[Found], truth: Sequence[Boxes], classes: Sequence[str]) -> Precision:
+    """`by_torchmetrics`; where that is not installed, as on Colab, `by_all_recalls`, and a line says so."""
+    try:
+        return by_torchmetrics(found, truth, classes)
+    except CourseError as error:
+        print(f"{error}. Until then average precision is the course's own count.")
+        return by_all_recalls(found, truth, classes)
 
 
 def _mean_of(each: dict[str, float]) -> Precision:

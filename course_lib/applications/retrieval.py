@@ -57,12 +57,12 @@ class Search:
 
     def nearest(self, query: int, layer: str, k: int = NEAREST) -> list[int]:
         """The training pictures that a layer takes for the most alike to one test picture, best first."""
-        gallery, queries = self._features[layer]
+        gallery, queries = self.features(layer)
         return nearest(queries[query : query + 1], gallery, k)[0].tolist()
 
     def precision(self, layer: str, k: int = NEAREST) -> float:
         """Over all test pictures, `precision_at`."""
-        gallery, queries = self._features[layer]
+        gallery, queries = self.features(layer)
         return precision_at(queries, gallery, self.data.test_labels, self.data.train_labels, k)
 
 
@@ -76,7 +76,7 @@ def queries_of(data: LabelledImages, count: int) -> list[int]:
     return [i for _, _, i in sorted(ranks)[:count]]
 
 
-def precisions(searches: Mapping[str, Search], layers: Sequence[str], k: int = NEAREST) -> list[dict]:
+def precision_rows(searches: Mapping[str, Search], layers: Sequence[str], k: int = NEAREST) -> list[dict]:
     """Rows of method, layer and precision, a share of 1: each network's at each layer."""
     return [
         {"method": name, "layer": layer, "precision": search.precision(layer, k)}

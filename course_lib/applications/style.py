@@ -13,7 +13,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from course_lib.datasets import to_float
-from course_lib.errors import unknown
 from course_lib.images import PHOTOGRAPHS, read_image, read_photograph
 from course_lib.networks import LAYERS, Trunk
 from course_lib.probes import frozen
@@ -95,8 +94,7 @@ class Examples:
         if not layers:
             raise ValueError("a style needs at least one layer, got none")
         self.trunk, self.layers = trunk, trunk.named(layers)
-        if CONTENT_LAYER not in trunk.layers:
-            raise unknown("layer", CONTENT_LAYER, trunk.layers)
+        trunk.named((CONTENT_LAYER,))
         device = next(trunk.parameters()).device
         self.start = content.to(device)
         with torch.no_grad(), frozen(trunk):

@@ -32,55 +32,67 @@ def explore_style(
     content, style: names of bundled photographs or paths. Each choice begins anew with the content picture. A picture
     that is uploaded becomes the style, and can be chosen as the content.
     """
-    first = "rotnet" if "rotnet" in networks else next(iter(networks))
-    network = widgets.Dropdown(options=list(networks), value=first, description="network", layout=_LOOK)
-    pictures = {what: _choice(what, name) for what, name in (("content", content), ("style", style))}
-    strength = named_slider(
-        "weight", weight, widgets.FloatLogSlider, base=10, min=-1, max=4, step=0.25, continuous_update=False
-    )
-    depths = [(LAYERS[0] if i == 1 else f"{LAYERS[0]}-{i}", i) for i in range(1, len(LAYERS) + 1)]
-    layers = named_slider("layers", len(LAYERS), widgets.SelectionSlider, options=depths, continuous_update=False)
-    upload = widgets.FileUpload(accept="image/*", description="your own picture", layout=_LOOK)
-    known = {name: load_picture(name, side) for name in {content, style}}
-    panel: Panel | None = None
+    return _Style(networks, content, style, side, weight, steps).panel
 
-    def picture_of(what: str) -> Tensor:
-        name = pictures[what].value
-        if name not in known:
-            known[name] = load_picture(name, side)
-        return known[name]
 
-    def draw() -> tuple[np.ndarray, str]:
-        two, who = (picture_of("content"), picture_of("style")), network.value
-        examples = Examples(networks[who], *two, LAYERS[: layers.value])
+class _Style:
+    """The controls of `explore_style`, the pictures that they name, and the panel that they change."""
+
+    def __init__(
+        self, networks: Mapping[str, Trunk], content: str, style: str, side: int, weight: float, steps: int
+    ) -> None:
+        self._networks, self._side, self._steps = networks, side, steps
+        self._known: dict[str, Tensor] = {}
+        first = "rotnet" if "rotnet" in networks else next(iter(networks))
+        self._network = widgets.Dropdown(options=list(networks), value=first, description="network", layout=_LOOK)
+        self._content, self._style = _choice("content", content), _choice("style", style)
+        log = {"base": 10, "min": -1, "max": 4, "step": 0.25}
+        self._weight = named_slider("weight", weight, widgets.FloatLogSlider, continuous_update=False, **log)
+        depths = [(LAYERS[0] if i == 1 else f"{LAYERS[0]}-{i}", i) for i in range(1, len(LAYERS) + 1)]
+        self._layers = named_slider(
+            "layers", len(LAYERS), widgets.SelectionSlider, options=depths, continuous_update=False
+        )
+        self._upload = widgets.FileUpload(accept="image/*", description="your own picture", layout=_LOOK)
+        self._upload.observe(self._uploaded, "value")
+        self.panel: Panel | None = None
+        controls = [self._network, self._content, self._style, self._weight, self._layers]
+        self.panel = panel_over(controls, self._draw)
+        self.panel.box.children = [self.panel.box.children[0], self._upload, *self.panel.box.children[1:]]
+
+    def _picture(self, name: str) -> Tensor:
+        if name not in self._known:
+            self._known[name] = load_picture(name, self._side)
+        return self._known[name]
+
+    def _draw(self) -> tuple[np.ndarray, str]:
+        """Paint, and show the picture on the way as soon as there is a panel to show it in."""
+        who, weight = self._network.value, self._weight.value
+        two = self._picture(self._content.value), self._picture(self._style.value)
+        examples = Examples(self._networks[who], *two, LAYERS[: self._layers.value])
 
         def grow(made: Transfer) -> None:
-            if panel:
-                panel.show(*transfer_panel(*two, made, who, strength.value))
+            if self.panel:
+                self.panel.show(*transfer_panel(*two, made, who, weight))
 
-        return transfer_panel(*two, transfer(examples, strength.value, steps, watch=grow), who, strength.value)
+        return transfer_panel(*two, transfer(examples, weight, self._steps, watch=grow), who, weight)
 
-    def add(_: Any) -> None:
-        for name, content in uploads(upload):
+    def _uploaded(self, _: Any) -> None:
+        for name, content in uploads(self._upload):
             try:
-                known[name] = square(source_from_bytes(name, content).image(), side)
+                self._known[name] = square(source_from_bytes(name, content).image(), self._side)
             except Exception as error:  # no picture, or too small: said in the panel, and the last style stays
-                panel.complain("That cannot be used", error)
+                self.panel.complain("That cannot be used", error)
             else:
-                choose(name)
+                self._choose(name)
 
-    def choose(name: str) -> None:
-        for choice in pictures.values():
-            choice.unobserve(panel.redraw, "value")  # one new picture, and not one for every other name on the way
+    def _choose(self, name: str) -> None:
+        """Offer a picture as content and as style, and take it for the style."""
+        for choice in (self._content, self._style):
+            choice.unobserve(self.panel.redraw, "value")  # one new picture, and not one for every name on the way
             kept, choice.options = choice.value, list(dict.fromkeys([*choice.options, name]))
-            choice.value = name if choice is pictures["style"] else kept
-            choice.observe(panel.redraw, "value")
-        panel.redraw()
-
-    panel = panel_over([network, *pictures.values(), strength, layers], draw)
-    upload.observe(add, "value")
-    panel.box.children = [panel.box.children[0], upload, *panel.box.children[1:]]
-    return panel
+            choice.value = name if choice is self._style else kept
+            choice.observe(self.panel.redraw, "value")
+        self.panel.redraw()
 
 
 def _choice(what: str, name: str) -> widgets.Dropdown:

@@ -12,7 +12,7 @@ from course_lib.datasets import CropDataset
 from course_lib.networks import LAYERS
 from course_lib.pretext.jigsaw import Jigsaw
 from course_lib.profiles import Profile
-from course_lib.puzzles import SIDES, Tricks, permutations
+from course_lib.puzzles import SIDES, TILES, Tricks, permutations
 from course_lib.recipes import Recipe
 from course_lib.trunks import OtherTrunk
 
@@ -40,7 +40,7 @@ class JigsawResNet50(Jigsaw):
     def __init__(self, side: int, tile: int, orders: Tensor) -> None:
         trunk = OtherTrunk("resnet50", side, names=LAYERS)
         super().__init__(trunk, orders, tile, EMBEDDING, tricks=CUTTING)
-        self.head = nn.Linear(9 * EMBEDDING, len(orders))
+        self.head = nn.Linear(TILES * EMBEDDING, len(orders))
 
     @classmethod
     def build(cls, profile: Profile, data: CropDataset) -> JigsawResNet50:
