@@ -68,9 +68,10 @@ def bar_chart(values: dict[str, float], caption: str, level: float, words: str, 
     figure = Figure(figsize=(7, 0.5 * len(values) + 0.8), layout="constrained")
     axes = figure.subplots()
     axes.barh(list(values), list(values.values()), color=COLOURS[method])
-    axes.bar_label(axes.containers[0], fmt="%.2f", padding=3)
+    plain = {"bbox": {"facecolor": "white", "edgecolor": "none", "pad": 1}, "zorder": 3}  # the line passes behind words
     axes.axvline(level, color="black", linestyle="--", linewidth=1)
-    axes.text(level, -0.55, words, ha="center", fontsize=9)
+    axes.bar_label(axes.containers[0], fmt="%.2f", padding=3, **plain)
+    axes.text(level, -0.55, words, ha="left" if level < 0.1 else "center", fontsize=9, **plain)
     axes.set(xlim=(0, 1), ylim=(len(values) - 0.4, -0.8))  # the first on top
     each = ", ".join(f"{name} {value:.2f}" for name, value in values.items())
     return Picture(figure, f"{caption}: {each}; the line is {words}, {level:.2f}")
