@@ -11,7 +11,8 @@ import contextlib
 import json
 import platform
 import time
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -22,8 +23,9 @@ from course_lib.errors import CourseError
 from course_lib.files import cache_folder, write_file
 from course_lib.networks import Trunk
 
-_TRIALS = 4  # of each, in turns; the shortest counts, so that another program's load decides nothing
+_TRIALS = 3  # of each, in turns, after a first to warm up; the shortest counts, so that no other program's load does
 _GAIN = 1.1  # by which a choice must be faster than those before it in the list, so that chance never decides
+_TRIED = 2  # kernels that cuDNN times for each layer of a trial: each may have to be compiled first
 _SLOW = 5  # a choice that takes so many times as long as another is out: bfloat16 where it is emulated
 _PIXELS = {"cpu": 1 << 14, "cuda": 1 << 22}  # of a trial's pictures together, at least 8 and at most 1,024 of them
 
@@ -40,7 +42,6 @@ class Arithmetic:
 
     def prepare(self, module: nn.Module) -> None:
         """Put a module's weights into the order in memory, in place."""
-        torch.backends.cudnn.benchmark = True
         if self.channels_last:
             module.to(memory_format=torch.channels_last)
 
@@ -58,6 +59,22 @@ CHOICES = (
     Arithmetic("bfloat16"),
     Arithmetic("bfloat16", channels_last=True),
 )
+
+
+@contextmanager
+def autotuned(most: int = 10) -> Iterator[None]:
+    """Let cuDNN time up to `most` kernels for each new shape of a layer, and keep the fastest.
+
+    A training then runs up to three times as fast. But the timing takes seconds, which only a loop that repeats its
+    shapes thousands of times pays back; a probe does not.
+    """
+    cudnn = torch.backends.cudnn
+    before = cudnn.benchmark, cudnn.benchmark_limit
+    cudnn.benchmark, cudnn.benchmark_limit = True, most
+    try:
+        yield
+    finally:
+        cudnn.benchmark, cudnn.benchmark_limit = before
 
 
 def fastest(device: torch.device, trunk: Trunk) -> Arithmetic:
@@ -89,13 +106,15 @@ def trial(device: torch.device, trunk: Trunk) -> dict[Arithmetic, float]:
     The trunk itself may be fed with something other than pictures, as behind a scattering transform, or be frozen.
     """
     count = min(1024, max(8, _PIXELS[device.type] // trunk.side**2))
-    shortest = dict.fromkeys(CHOICES, float("inf"))
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), autotuned(_TRIED):
         trunks = {choice: trunk.anew().to(device).train() for choice in CHOICES}
         images = torch.rand(count, trunk.side, trunk.side, 3, device=device).permute(0, 3, 1, 2)  # as crops are
-        for _ in range(_TRIALS):  # the first of each is to warm up, and never the shortest
+        for choice, one in trunks.items():
+            _step(device, one, choice, images)
+        shortest = {choice: _step(device, one, choice, images) for choice, one in trunks.items()}
+        for _ in range(_TRIALS - 1):
             for choice, one in trunks.items():
-                if not shortest[choice] > _SLOW * min(shortest.values()) or shortest[choice] == float("inf"):
+                if shortest[choice] <= _SLOW * min(shortest.values()):
                     shortest[choice] = min(shortest[choice], _step(device, one, choice, images))
     return shortest
 

@@ -37,7 +37,7 @@ STEPS = 100
 """L-BFGS steps: enough for an accuracy that no longer moves; a test compares the optimum with scikit-learn's."""
 
 _CHOOSING = 30  # steps while the decay is chosen: the cross-entropies are then as far apart as at the optimum
-_BATCH = 100
+_BATCH = {"cpu": 100, "cuda": 1_000}  # pictures at a time, when features are taken
 _LEAST = 20  # pictures, of which a tenth is held out
 _COPIES = 3  # of a layer's features in float32 that a fit holds beside them: a part of them, and that twice transformed
 
@@ -153,8 +153,8 @@ def pooled_features(
     device = next(trunk.parameters()).device
     kept: dict[str, Tensor] = {}
     with frozen(trunk):
-        for start in range(0, len(images), _BATCH):
-            some = to_float(images[start : start + _BATCH].to(device))
+        for start in range(0, len(images), _BATCH[device.type]):
+            some = to_float(images[start : start + _BATCH[device.type]].to(device))
             for layer, x in pool_layers(trunk, some, layers, numbers, pooling).items():
                 if layer not in kept:  # made whole at once: many small parts would hold the freed memory between them
                     kept[layer] = x.new_empty(len(images), x.shape[1], dtype=torch.float16)

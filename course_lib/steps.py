@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from course_lib import distributed
-from course_lib.arithmetic import Arithmetic, fastest
+from course_lib.arithmetic import Arithmetic, autotuned, fastest
 from course_lib.checkpoints import Checkpoints, State
 from course_lib.errors import CourseError
 from course_lib.networks import conv1_filters
@@ -72,6 +72,7 @@ class Training:
         self._wanted = _film_steps(recipe.steps)
         self._loss = self._shared(compiled)
 
+    @autotuned()
     def step(self) -> None:
         """One step of the optimiser."""
         start = time.perf_counter()

@@ -335,6 +335,23 @@ def test_a_trial_times_every_choice_and_draws_no_random_number() -> None:
     arithmetic._known.clear()
 
 
+def test_what_comes_first_does_not_lose_a_trial_by_warming_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a GPU the first step of each choice takes seconds, in which cuDNN compiles and times its kernels."""
+    taken: dict[Arithmetic, int] = {}
+
+    def step(device: torch.device, trunk: nn.Module, choice: Arithmetic, images: torch.Tensor) -> float:
+        taken[choice] = taken.get(choice, 0) + 1
+        assert torch.backends.cudnn.benchmark
+        usual = {"float32": 0.010, "bfloat16": 0.001}[choice.precision] * (1 if choice.channels_last else 2)
+        return usual if taken[choice] > 1 else 5.0
+
+    monkeypatch.setattr(arithmetic, "_step", step)
+    seconds = arithmetic.trial(torch.device("cpu"), AlexNet(32, 0.1))
+    assert min(seconds, key=seconds.get) == Arithmetic("bfloat16", channels_last=True) and max(seconds.values()) < 1
+    assert taken[Arithmetic()] == 2 < taken[Arithmetic("bfloat16")], "what is far behind is not tried again"
+    assert not torch.backends.cudnn.benchmark, "probes repeat no shape often enough to pay for the timing"
+
+
 def test_a_trunk_that_sees_no_pictures_or_learns_nothing_is_tried_by_others_of_its_form() -> None:
     trunk = freeze(AlexNet(32, 0.1), 5)
     trunk.conv3[0] = nn.Conv2d(7, trunk.conv3[0].out_channels, 3)  # as behind a scattering transform

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_lib.arithmetic import Arithmetic, fastest
+from course_lib.arithmetic import Arithmetic, autotuned, fastest
 from course_lib.bench import Peer, Report, compare, timed
 from course_lib.bench.peers import SCHEME, pil_loader
 from course_lib.datasets import CropDataset
@@ -145,6 +145,7 @@ def _loop(
         network.parameters(), 0.01, 0.9, weight_decay=5e-4, nesterov=True, fused=arithmetic != Arithmetic()
     )
 
+    @autotuned()
     def step() -> None:
         images, turns = batch()
         with arithmetic.autocast(device):
