@@ -172,6 +172,7 @@ def reference(
 @click.option("--scheduler", default="", metavar="ADDRESS", help="Of a Dask scheduler, whose workers run the cells.")
 @click.option("--out", type=click.Path(path_type=Path), help="Where the cells go; finished ones there are kept.")
 @click.option("--dry-run", is_flag=True, help="Say what would be run, and how long it would take.")
+@click.option("--keep", is_flag=True, help="Write what is finished into assets/ too, as part of the reference.")
 def run_sweep(
     profile: str,
     methods: str,
@@ -187,12 +188,14 @@ def run_sweep(
     scheduler: str,
     out: Path | None,
     dry_run: bool,
+    keep: bool,
 ) -> None:
     """Run the grid of notebook 08: method x images x augmentation x seed, and write it as one table.
 
     Killed at any time and started again, it runs only what is not finished.
     """
     from course_lib.profiles import runnable_profile
+    from course_lib.reference import keep_sweep
     from course_lib.sweep import Grid, expected, sweep
     from course_lib.trained import runs_folder
 
@@ -217,6 +220,8 @@ def run_sweep(
     click.echo(f"{len(cells)} cells, {count} to run, about {seconds / 60 / jobs:.0f} minutes")
     if not dry_run:
         click.echo(f"wrote {sweep(grid, folder, jobs, scheduler)}")
+    if keep and not dry_run:
+        click.echo(f"wrote {keep_sweep(grid.profile, folder)}, to be unpacked in the root of a checkout")
 
 
 @main.command()
@@ -232,11 +237,12 @@ def claims(profile: str, json_path: Path | None) -> None:
     from course_lib.results import load_reference
     from course_lib.sweep import own_table
 
-    reference = load_reference(load_profile(profile).name)
-    if reference is None:
+    reference = load_reference(load_profile(profile).name) or {"probes": [], "measures": []}
+    rows = reference["probes"] + reference["measures"] + own_table(profile)
+    if not rows:
         make = f"python -m course_lib reference --profile {profile}"
         raise CourseError(f"there is no reference run at {profile!r} yet; make it with `{make}`")
-    verdicts = judge(reference["probes"] + reference["measures"] + own_table(profile))
+    verdicts = judge(rows)
     click.echo(as_text(verdicts))
     if json_path:
         make_folder(json_path.parent)

@@ -16,9 +16,11 @@ import nbformat
 
 from course_lib.bench import quality_in_words, rate_in_words
 from course_lib.errors import CourseError
+from course_lib.figures import COLOURS
 from course_lib.files import write_file
+from course_lib.networks import LAYERS
 from course_lib.notebooks import EXPERIMENT, find_notebooks
-from course_lib.results import assets_folder, load_reference
+from course_lib.results import accuracy_table, assets_folder, load_reference, load_reference_table
 
 _PLACE = re.compile(r"git\+https://github\.com/[^\s/]+/\S+")
 
@@ -46,18 +48,35 @@ def write_measured(readme: Path) -> list[Path]:
     for path in find_notebooks():
         cost = _cost(costs[path.stem]) if path.stem in costs else ""
         table.append(f"| [{title(path)}](notebooks/{path.name}) | {cost} |")
-    texts = {"notebooks": table, "bench": _bench_table()}
+    texts = {"notebooks": table, "standard": _accuracy_table("standard"), "bench": _bench_tables()}
     for name, lines in texts.items():
         changed += _edit(readme, lambda source, name=name, lines=lines: fill(source, name, "\n".join(["", *lines, ""])))
     return list(dict.fromkeys(changed))
 
 
-def _bench_table() -> list[str]:
-    """What `python -m course_lib bench all --json assets/reference/bench.json` measured; nothing where it never ran."""
-    path = assets_folder() / "reference/bench.json"
-    if not path.is_file():
+def _accuracy_table(profile: str) -> list[str]:
+    """The probes of the reference's sweep at a profile: a line a network; nothing where none was kept."""
+    if not (rows := load_reference_table(profile)):
         return []
-    report = json.loads(path.read_text(encoding="utf-8"))
+    seeds, sets = (sorted({row[key] for row in rows}) for key in ("seed", "data"))
+    machine = f"{rows[0]['device']}, torch {rows[0]['torch']}"
+    lines = [f"At `{profile}` on {machine}; {', '.join(sets)}; seeds {', '.join(map(str, seeds))}; in %:", ""]
+    lines += [f"| trained by | on | {' | '.join(LAYERS)} |", f"|---|---|{'---|' * len(LAYERS)}"]
+    for row in sorted(accuracy_table(rows).to_dict("records"), key=lambda row: list(COLOURS).index(row["method"])):
+        pictures = f"{row['n']:,} of {row['source']}" if row["n"] else "nothing"
+        lines.append(f"| {row['method']} | {pictures} | {' | '.join(f'{row[layer]:.1f}' for layer in LAYERS)} |")
+    return lines
+
+
+def _bench_tables() -> list[str]:
+    """What `python -m course_lib bench ... --json assets/reference/bench*.json` measured, a table for each machine."""
+    lines: list[str] = []
+    for path in sorted(assets_folder().glob("reference/bench*.json")):
+        lines += [""] * bool(lines) + _bench_table(json.loads(path.read_text(encoding="utf-8")))
+    return lines
+
+
+def _bench_table(report: dict[str, Any]) -> list[str]:
     lines = [f"Measured on {report['machine']['device']}, torch {report['machine']['torch']}:", ""]
     lines += ["| who | what | rate | to ours | quality |", "|---|---|---|---|---|"]
     for row in report["rows"]:

@@ -22,7 +22,13 @@ from course_lib.machine import describe_machine
 from course_lib.notebooks import find_notebooks
 from course_lib.panels import crop_panel
 from course_lib.pretext import without_labels
-from course_lib.results import assets_folder, identity, load_reference, load_reference_films
+from course_lib.results import (
+    assets_folder,
+    identity,
+    load_reference,
+    load_reference_films,
+    load_reference_table,
+)
 from course_lib.runs import run_notebooks
 from course_lib.sources import load_source
 from course_lib.sweep import Grid, as_lines, rows_of, sweep
@@ -84,6 +90,20 @@ def measure_again(profile: str, only: Sequence[str], data: str, folder: Path) ->
     return path
 
 
+def keep_sweep(profile: str, folder: Path) -> Path:
+    """Write the table and the films of a sweep's finished cells into assets/, and both as one file, which it returns.
+
+    folder: the sweep's. What was kept of other cells stays. For a machine that can be had for minutes only, such as a
+    lent GPU: a grid of few cells, and no notebooks.
+    """
+    kept = make_folder(assets_folder() / "reference")
+    rows = {(identity(row), row["seed"]): row for row in (*load_reference_table(profile), *rows_of(folder))}
+    write_file(kept / f"{profile}-sweep.jsonl", as_lines(rows.values()))
+    films = keep_films(sorted(folder.glob("*/trained/*.safetensors")), profile)
+    save_films(load_reference_films(profile) | films, kept / f"{profile}-films.safetensors")
+    return _pack(profile, folder)
+
+
 def _keep_table(profile: str, folder: Path) -> None:
     """The table of the cells that a sweep has left below a folder, if there are any."""
     if rows := rows_of(folder / "sweep"):
@@ -107,14 +127,14 @@ def _costs(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _pack(profile: str, folder: Path) -> None:
+def _pack(profile: str, folder: Path) -> Path:
     """All that was written into assets/ as one file, folder/assets.zip: to be brought from the machine that ran it, and
     unpacked in the root of a checkout."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted([*assets_folder().glob(f"reference/{profile}*"), *assets_folder().glob("figures/*")]):
             archive.write(path, Path("assets") / path.relative_to(assets_folder()))
-    write_file(folder / "assets.zip", content.getvalue())
+    return write_file(folder / "assets.zip", content.getvalue())
 
 
 def _probe(folder: Path, profile: str, seed: int, data: str) -> dict[str, Any]:

@@ -12,10 +12,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from course_lib import reference, results
+from course_lib import headers, reference, results
 from course_lib.cells import Cell, keep
 from course_lib.datasets import CropDataset
 from course_lib.errors import CourseError
+from course_lib.files import make_folder
+from course_lib.headers import write_measured
 from course_lib.labelled import load_labelled
 from course_lib.networks import LAYERS
 from course_lib.notebooks import NotebookResult, find_notebooks
@@ -25,6 +27,7 @@ from course_lib.results import TABLE_VERSION, band, load_reference, probe_rows
 from course_lib.sources import load_source
 from course_lib.trained import pretrain, untrained
 
+GPU = {"device": "an H100", "torch": "2"}
 METHODS = ("random", "rotnet", "supervised")
 
 
@@ -67,7 +70,7 @@ class Course:
 @pytest.fixture
 def course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Course:
     (tmp_path / "assets").mkdir()
-    for module in (reference, results):
+    for module in (reference, results, headers):
         monkeypatch.setattr(module, "assets_folder", lambda: tmp_path / "assets")
     course = Course()
     monkeypatch.setattr(reference, "run_notebooks", course)
@@ -105,6 +108,31 @@ def test_a_grid_that_was_swept_becomes_part_of_it(course: Course, tmp_path: Path
     reference.make_reference("quick", [0], ["photos10"], tmp_path / "runs")
     (row,) = results.load_reference_table("quick")
     assert row["layer"] == "conv1" and row["code"] == "abc" and row["device"] == "2 CPU cores"
+
+
+def test_a_few_cells_become_part_of_it_without_a_run_of_the_notebooks(
+    course: Course, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a machine that can be had for minutes: today one seed, and another on another day."""
+    for seed in (0, 1):
+        cell, folder = Cell("rotnet", "china", 1, "", seed, "cifar10", "standard"), tmp_path / f"sweep-{seed}"
+        course({}, "standard", make_folder(folder / cell.name))
+        record = {"version": TABLE_VERSION, "cell": asdict(cell), "code": "abc", "machine": GPU}
+        probed = [ProbeResult(layer, 0.7, 0.9, 0.1, 10_000) for layer in LAYERS]
+        rows = [row | {"left_out": ""} for row in probe_rows("rotnet", "china", 1, "cifar10", probed, seed)]
+        keep(record | {"seconds": 90, "peak_mb": 2500, "rows": rows}, cell, folder)
+        path = reference.keep_sweep("standard", folder)
+    assert {row["seed"] for row in results.load_reference_table("standard")} == {0, 1}, "the other day's stays"
+    assert list(results.load_reference_films("standard")) == [f"{method}/1/china" for method in METHODS[1:]]
+    files = {f"assets/reference/standard-{what}" for what in ("sweep.jsonl", "films.safetensors")}
+    assert files == set(zipfile.ZipFile(path).namelist())
+    readme = tmp_path / "README.md"
+    readme.write_text("<!-- standard --><!-- /standard -->")
+    (tmp_path / "assets/reference/quick.json").write_text('{"notebooks": [], "machine": {"device": "", "torch": ""}}')
+    monkeypatch.setattr(headers, "find_notebooks", list)
+    assert write_measured(readme) == [readme]
+    assert "| rotnet | 1 of china | 70.0 | 70.0 | 70.0 | 70.0 | 70.0 |" in readme.read_text()
+    assert "At `standard` on an H100, torch 2; cifar10; seeds 0, 1; in %:" in readme.read_text()
 
 
 def test_a_part_is_measured_again_and_the_rest_stays(course: Course, tmp_path: Path) -> None:
