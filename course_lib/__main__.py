@@ -149,7 +149,7 @@ def reference(
     numbers, sets = whole_numbers("--seeds", seeds), [from_here("DATA", name) for name in data]
     chosen = runnable_profile(profile).name
     if only:
-        click.echo(f"wrote {measure_again(chosen, names(only), sets[0], folder)}")
+        click.echo(f"wrote {measure_again(chosen, names(only), sets, folder)}")
         return
     methods = without_labels(chosen)
     images = from_here("SOURCE", photographs or f"set:{sets[0]}")

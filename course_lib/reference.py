@@ -7,7 +7,7 @@ import json
 import shutil
 import subprocess
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -64,11 +64,12 @@ def make_reference(
     return path
 
 
-def measure_again(profile: str, only: Sequence[str], data: str, folder: Path) -> Path:
+def measure_again(profile: str, only: Sequence[str], data: Sequence[str], folder: Path) -> Path:
     """Run some notebooks again with the reference's own seeds, below `folder`, and leave the rest of it as it is.
 
     only: notebooks, by number or name; their costs, their measures and their films take the place of those that there
-    were. data: the labelled set that they use. A table of cells that a sweep left in `folder`/sweep is taken as well.
+    were. data: labelled sets; the notebooks use the first. Where the one with the probes is among them, all methods'
+    networks are probed again on every set. A table of cells that a sweep left in `folder`/sweep is taken as well.
     The commit, date and machine of the new numbers are noted under "again", beside those of the run that gave the rest.
     Raises CourseError where there is no reference yet, for a notebook that is not there, and for one that fails.
     """
@@ -77,13 +78,18 @@ def measure_again(profile: str, only: Sequence[str], data: str, folder: Path) ->
         raise CourseError(f"there is no reference at {profile!r} to measure a part of again; make it without --only")
     paths = find_notebooks(only)
     _keep_table(profile, folder)  # first, since notebook 08 reads it
-    runs = [_run(folder / f"seed-{seed}", paths, profile, seed, data) for seed in reference["seeds"]]
+    runs = [_run(folder / f"seed-{seed}", paths, profile, seed, data[0]) for seed in reference["seeds"]]
+    if any(path.stem.startswith(PROBES) for path in paths):
+        probed = [_probe(folder, profile, seed, name) for name in data for seed in reference["seeds"]]
+        reference["probes"] = _latest(row for rows in (reference, *probed) for row in rows["probes"])
+        _draw_layers(reference["probes"])
     _keep_films(profile, load_reference_films(profile) | keep_films(_trainings(folder, reference["seeds"][0]), profile))
     costs = {cost["name"]: cost for cost in reference["notebooks"]} | {cost["name"]: cost for cost in _costs(runs)}
-    measures = {(identity(r), r["seed"]): r for rows in (reference, *runs) for r in rows["measures"]}
-    command = f"python -m course_lib reference --profile {profile} --only {','.join(only)} --data {_without_path(data)}"
+    labels = " ".join(f"--data {_without_path(name)}" for name in data)
+    command = f"python -m course_lib reference --profile {profile} --only {','.join(only)} {labels}"
     new = {"command": command, "date": date.today().isoformat(), "commit": commit, "machine": describe_machine()}
-    reference["notebooks"], reference["measures"] = [costs[name] for name in sorted(costs)], list(measures.values())
+    reference["notebooks"] = [costs[name] for name in sorted(costs)]
+    reference["measures"] = _latest(row for rows in (reference, *runs) for row in rows["measures"])
     reference["again"] = [*reference.get("again", []), new]
     path = write_file(assets_folder() / "reference" / f"{profile}.json", json.dumps(reference, indent=1) + "\n")
     _pack(profile, folder)
@@ -97,8 +103,8 @@ def keep_sweep(profile: str, folder: Path) -> Path:
     lent GPU: a grid of few cells, and no notebooks.
     """
     kept = make_folder(assets_folder() / "reference")
-    rows = {(identity(row), row["seed"]): row for row in (*load_reference_table(profile), *rows_of(folder))}
-    write_file(kept / f"{profile}-sweep.jsonl", as_lines(rows.values()))
+    rows = _latest((*load_reference_table(profile), *rows_of(folder)))
+    write_file(kept / f"{profile}-sweep.jsonl", as_lines(rows))
     films = keep_films(sorted(folder.glob("*/trained/*.safetensors")), profile)
     save_films(load_reference_films(profile) | films, kept / f"{profile}-films.safetensors")
     return _pack(profile, folder)
@@ -191,6 +197,11 @@ def _without_path(data: str) -> str:
     return f"folder:{Path(data).name}" if data.startswith("folder:") else data
 
 
+def _latest(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of rows that measure the same thing with the same seed the last."""
+    return list({(identity(row), row["seed"]): row for row in rows}.values())
+
+
 def _distinct(rows: Any) -> list[dict[str, Any]]:
     return list({json.dumps(row, sort_keys=True): row for row in rows}.values())
 
@@ -210,12 +221,14 @@ def _trainings(folder: Path, seed: int) -> list[Path]:
 
 def _write_pictures(profile: str, probed: Sequence[dict[str, Any]], trained: Sequence[Path]) -> None:
     _keep_films(profile, keep_films(trained, profile))
-    figures = make_folder(assets_folder() / "figures")
-    labelled = probed[0]["probes"][0]["data"]
-    rows = [row for run in probed for row in run["probes"] if row["data"] == labelled]
-    rows = [row for row in rows if row["method"] in COLOURS]  # and not the controls, which have one layer
-    for name, picture in {
-        "crops": Picture(crop_panel(load_source("china"), CropScheme(), 64), "One photograph, and crops of it"),
-        "layers": accuracy_by_layer(rows, f"Linear probes on {labelled}"),
-    }.items():
-        write_file(figures / f"{name}.png", picture.png())
+    crops = Picture(crop_panel(load_source("china"), CropScheme(), 64), "One photograph, and crops of it")
+    write_file(make_folder(assets_folder() / "figures") / "crops.png", crops.png())
+    _draw_layers([row for run in probed for row in run["probes"]])
+
+
+def _draw_layers(rows: Sequence[dict[str, Any]]) -> None:
+    """The picture of the probes on the set that comes first."""
+    chosen = [row for row in rows if row["data"] == rows[0]["data"]]
+    chosen = [row for row in chosen if row["method"] in COLOURS]  # and not the controls, which have one layer
+    picture = accuracy_by_layer(chosen, f"Linear probes on {rows[0]['data']}")
+    write_file(make_folder(assets_folder() / "figures") / "layers.png", picture.png())

@@ -38,6 +38,7 @@ class Course:
         self.ran: list[str] = []
         self.fails = ""
         self.seconds = 3.0
+        self.accuracy = 0.5
 
     def __call__(self, parameters: dict[Path, dict[str, Any]], profile: str, folder: Path) -> list[NotebookResult]:
         trained = folder / "trained"
@@ -63,7 +64,7 @@ class Course:
 
     def rows(self, seed: int, data: str) -> list[dict[str, Any]]:
         name = reference._without_path(data)
-        probed = [ProbeResult(layer, 0.5 + seed / 100, 0.9, 0.1, 3_000) for layer in LAYERS]
+        probed = [ProbeResult(layer, self.accuracy + seed / 100, 0.9, 0.1, 3_000) for layer in LAYERS]
         return [row for method in METHODS for row in probe_rows(method, "china", 1, name, probed, seed)]
 
 
@@ -137,17 +138,29 @@ def test_a_few_cells_become_part_of_it_without_a_run_of_the_notebooks(
 
 def test_a_part_is_measured_again_and_the_rest_stays(course: Course, tmp_path: Path) -> None:
     with pytest.raises(CourseError, match="no reference at 'quick' to measure a part of again"):
-        reference.measure_again("quick", ["07"], "photos10", tmp_path / "again")
+        reference.measure_again("quick", ["07"], ["photos10"], tmp_path / "again")
     before = json.loads(reference.make_reference("quick", [0, 1], ["photos10"], tmp_path / "runs").read_text())
     course.ran.clear()
     course.seconds = 5.0
-    after = json.loads(reference.measure_again("quick", ["07"], "photos10", tmp_path / "again").read_text())
+    after = json.loads(reference.measure_again("quick", ["07"], ["photos10"], tmp_path / "again").read_text())
     assert course.ran == ["07_frozen_layers_and_scattering 0", "07_frozen_layers_and_scattering 1"]
     (again,) = after.pop("again")
     assert again["command"].endswith("reference --profile quick --only 07 --data photos10") and again["commit"]
     changed = [new for old, new in zip(before["notebooks"], after["notebooks"]) if old != new]
     assert [(cost["name"], cost["seconds"]) for cost in changed] == [("07_frozen_layers_and_scattering", [5.0, 5.0])]
     assert {**after, "notebooks": 0} == {**before, "notebooks": 0}
+
+
+def test_the_probes_are_measured_again_on_every_set(course: Course, tmp_path: Path) -> None:
+    sets = ["photos10", "cifar10"]
+    before = json.loads(reference.make_reference("quick", [0, 1], sets, tmp_path / "runs").read_text())
+    course.ran.clear()
+    course.accuracy = 0.7
+    after = json.loads(reference.measure_again("quick", ["06"], ["cifar10"], tmp_path / "again").read_text())
+    assert course.ran == [f"06_linear_probes {seed} cifar10" for seed in (0, 1, 0, 1)], "once to be timed, once for all"
+    same = [(old, new) for old, new in zip(before["probes"], after["probes"]) if old == new]
+    assert {old["data"] for old, _ in same} == {"photos10"} and len(same) == len(before["probes"]) / 2
+    assert min(row["accuracy"] for row in after["probes"] if row["data"] == "cifar10") == 0.7
 
 
 def test_no_reference_is_made_of_a_failed_run(course: Course, tmp_path: Path) -> None:
