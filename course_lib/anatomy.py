@@ -167,6 +167,29 @@ def _predictions(notebook: NotebookNode) -> Iterator[str]:
             yield f"it compares {key!r}, which nobody predicts"
 
 
+def _skippable(notebook: NotebookNode) -> Iterator[str]:
+    """A learner may skip a prediction: no other cell may need a name that only the cell that asks for it makes."""
+    cells = [cell.source for cell in _code(notebook) if not re.search(r"^\s*[!%]", cell.source, re.MULTILINE)]
+    names = [_names(source) for source in cells]
+    for source, (_, made) in zip(cells, names):
+        if re.search(r"\bpredict\(", source):
+            for name in sorted(made & set().union(*(read - own for read, own in names))):
+                yield f"{name!r} is made where a prediction is asked for, and read elsewhere; that cell may be skipped"
+
+
+def _names(source: str) -> tuple[set[str], set[str]]:
+    """The names that a cell reads, and those that it makes."""
+    read, made = set(), set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Name):
+            (read if isinstance(node.ctx, ast.Load) else made).add(node.id)
+        elif isinstance(node, ast.alias):
+            made.add(node.asname or node.name.split(".")[0])
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            made.add(node.name)
+    return read, made
+
+
 def _quizzes(notebook: NotebookNode) -> Iterator[str]:
     known, asked = find_quizzes(), _keys(notebook, "quiz")
     if not asked:
@@ -198,5 +221,5 @@ FORM: tuple[Rule, ...] = (
 )
 """Every notebook's."""
 
-LESSON: tuple[Rule, ...] = (_sections, _exercises, _predictions, _quizzes)
+LESSON: tuple[Rule, ...] = (_sections, _exercises, _predictions, _skippable, _quizzes)
 """Those of a notebook that teaches; the experiment of notebook 08 only trains and probes."""

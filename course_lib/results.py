@@ -155,10 +155,11 @@ def band(values: Sequence[float]) -> tuple[float, float]:
     return series.mean() - reach, series.mean() + reach
 
 
-def compare(rows: Sequence[dict[str, Any]], profile: str) -> pd.DataFrame:
+def compare(rows: Sequence[dict[str, Any]], profile: str) -> pd.DataFrame | None:
     """Your numbers beside the band of the reference run's, accuracies in percent.
 
-    A row without a counterpart in the reference (another source, other data) is left out, and a line says so.
+    A row without a counterpart in the reference (another source, other data) is left out, and a line says so. Where
+    that leaves nothing, a sentence says why, and there is no table.
     """
     reference = load_reference(profile) or {"probes": [], "measures": []}
     known, lines = reference["probes"] + reference["measures"] + load_reference_table(profile), []
@@ -168,11 +169,25 @@ def compare(rows: Sequence[dict[str, Any]], profile: str) -> pd.DataFrame:
             low, high = band(same)
             verdict = "inside" if low <= _value(row) <= high else "outside"
             lines.append([row["method"], row.get("layer") or row["measure"], _value(row), low, high, verdict])
+    if not lines:
+        print(_nothing_to_compare(profile, bool(rows), bool(known)))
+        return None
     if reference["probes"]:
         print(f"Reference: seeds {reference['seeds']} on {reference['machine']['device']}, {reference['date']}.")
     if len(lines) < len(rows):
         print(f"{len(rows) - len(lines)} of your {len(rows)} numbers have no counterpart in the reference.")
     return pd.DataFrame(lines, columns=["method", "what", "yours", "from", "to", "band"]).round(2)
+
+
+def _nothing_to_compare(profile: str, yours: bool, ours: bool) -> str:
+    if not yours:
+        return "There is nothing to compare: no number of yours was given."
+    if not ours:
+        return f"There is nothing to compare: no reference was measured at {profile!r} yet."
+    return (
+        f"There is nothing to compare: the reference at {profile!r} has none of your numbers, with two seeds or more. "
+        "It was measured with the notebooks' parameters as they come."
+    )
 
 
 def identity(row: dict[str, Any]) -> tuple[Any, ...]:

@@ -24,6 +24,7 @@ from course_lib.files import make_folder, sha256_of, write_file
 from course_lib.networks import Trunk
 from course_lib.pretext import Method, find_method, find_recipe
 from course_lib.profiles import Course
+from course_lib.progress import has_front_end
 from course_lib.recipes import Recipe
 from course_lib.steps import History
 from course_lib.training import fit
@@ -38,12 +39,13 @@ _CODE = tuple(f"course_lib.{module}" for module in _MODULES.split())
 @dataclass(frozen=True)
 class Trained:
     """A finished training: the method in evaluation mode, what happened on the way, the recipe that was followed, and
-    whether it was loaded."""
+    whether it was loaded, and whether its picture was seen growing."""
 
     method: Method
     history: History
     recipe: Recipe
     loaded: bool
+    seen: bool = False
 
     @property
     def trunk(self) -> Trunk:
@@ -95,7 +97,7 @@ def pretrain(
             print(f"{error}. The network can be used here and now, but it is not kept.")
         else:
             checkpoints.clear()
-    return Trained(method, history, recipe, loaded=False)
+    return Trained(method, history, recipe, loaded=False, seen=has_front_end())
 
 
 def is_trained(name: str, course: Course, data: CropDataset | LabelledImages, steps: int = 0) -> bool:

@@ -267,8 +267,21 @@ def test_a_prediction_is_still_there_after_a_restart(front_end: None) -> None:
     assert parts(predict("06.deep", "Where?", ("other", "choices")), ipywidgets.RadioButtons)[0].value is None
 
 
+def test_a_prediction_that_nobody_asked_for_stops_nothing(monkeypatch: pytest.MonkeyPatch, capsys: Said) -> None:
+    monkeypatch.setattr(f"{predict.__module__}._asked", {})
+    came_out("06.deep", 1)
+    assert "prediction was not run" in capsys.readouterr().out
+    came_out("06.deep", "conv5")
+    assert "It came out: conv5." in capsys.readouterr().out
+    predict("06.deep", "Where?", CHOICES)
+    came_out("06.deep", 1)
+    assert "It came out: conv5." in capsys.readouterr().out
+
+
 def test_what_comes_out_must_be_one_of_the_choices() -> None:
     predict("06.deep", "Where?", CHOICES)
+    with pytest.raises(ValueError, match="06.deep had the choices conv1, conv5, nowhere, got 3"):
+        came_out("06.deep", 3)
     with pytest.raises(ValueError, match="06.deep had the choices conv1, conv5, nowhere, got 'conv3'"):
         came_out("06.deep", "conv3")
 

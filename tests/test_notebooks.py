@@ -116,6 +116,7 @@ DAMAGE: list[tuple[str, Callable[[NotebookNode], None]]] = [
     ("it asks for no prediction", replace('predict("06.part"', 'guess("06.part"')),
     ("compares it 0 times", replace('came_out("06.part"', 'print("06.part"')),
     ("which nobody predicts", add(new_code_cell('came_out("06.none", "conv1")'))),
+    ("'question' is made where a prediction is asked for", add(new_code_cell("print(question)"))),
     ("which is no quiz", replace('quiz("06.best")', 'quiz("06.none")')),
     ("it has no quiz", replace('quiz("06.best")', 'print("06.best")')),
 ]

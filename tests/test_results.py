@@ -76,7 +76,9 @@ def test_yours_beside_the_band(capsys: pytest.CaptureFixture[str]) -> None:
     assert "seeds [0, 1, 2] on 2 CPU cores" in said and "5 of your 10 numbers have no counterpart" in said
     assert set(compare(rows(accuracy=0.9), "quick")["band"]) == {"outside"}
     other = [row | {"source": "flower"} for row in rows()]
-    assert compare(other, "quick").empty
+    assert compare(other, "quick") is None
+    assert "the reference at 'quick' has none of your numbers" in capsys.readouterr().out
+    assert compare([], "quick") is None and "no number of yours" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("reference")
@@ -85,9 +87,12 @@ def test_measures_are_compared_too() -> None:
     assert table.loc[0, "band"] == "inside" and table.loc[0, "yours"] == 0.92
 
 
-def test_without_a_reference_nothing_is_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_reference_nothing_is_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(results, "assets_folder", lambda: tmp_path)
-    assert compare(rows(), "quick").empty
+    assert compare(rows(), "quick") is None
+    assert "no reference was measured at 'quick'" in capsys.readouterr().out
 
 
 def test_the_committed_reference_is_whole() -> None:

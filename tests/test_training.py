@@ -165,6 +165,12 @@ def test_augment_shifts_and_mirrors_each_picture_for_itself() -> None:
     assert at_home, "no picture is left where it was, mirrored or not"
 
 
+def test_a_training_says_whether_its_picture_was_seen(crops: CropDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("course_lib.trained.has_front_end", lambda: True)
+    assert pretrain("rotnet", COURSE, crops, steps=4).seen, "it grew before somebody's eyes"
+    assert not pretrain("rotnet", COURSE, crops, steps=4).seen, "it was loaded"
+
+
 def test_train_or_load(crops: CropDataset, capsys: pytest.CaptureFixture[str]) -> None:
     first, second = pretrain("rotnet", COURSE, crops), pretrain("rotnet", COURSE, crops)
     assert not first.loaded and second.loaded

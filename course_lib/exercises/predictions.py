@@ -66,21 +66,34 @@ def chance(choices: Sequence[str]) -> int:
     return -(-100 // len(choices))
 
 
-def came_out(key: str, outcome: str) -> None:
-    """Print what was predicted under this id beside what came out, one of the choices, and note it.
+def came_out(key: str, outcome: str | int) -> None:
+    """Print what was predicted under this id beside what came out, and note it.
 
-    Raises ValueError for an outcome that was none of the choices.
+    outcome: one of the choices, in words, or by its place among them, from 0. By its place nothing is needed from the
+    cell that asks, and who skips that cell is told so. Raises ValueError for an outcome that was none of the choices.
     """
-    choices = _asked.get(key, (outcome,))
-    if outcome not in choices:
-        raise ValueError(f"{key} had the choices {', '.join(choices)}, got {outcome!r}")
-    said = prediction_of(key)
+    choices, said = _asked.get(key), prediction_of(key)
+    if choices is None and isinstance(outcome, int):
+        print("The cell that asks for your prediction was not run. Run it, and this one again, to compare.")
+        return
+    outcome = _in_words(key, outcome, choices)
     if not said:
         print(f"It came out: {outcome}. (You made no prediction; choose above before you run this.)")
         return
     if "outcome" not in said:
         note_outcome(key, outcome)
     print(_verdict(said | {"outcome": outcome}))
+
+
+def _in_words(key: str, outcome: str | int, choices: tuple[str, ...] | None) -> str:
+    """The choice that came out; without the choices, whatever was given in words."""
+    if choices is None:
+        return str(outcome)
+    if isinstance(outcome, int) and 0 <= outcome < len(choices):
+        return choices[outcome]
+    if outcome not in choices:
+        raise ValueError(f"{key} had the choices {', '.join(choices)}, got {outcome!r}")
+    return str(outcome)
 
 
 def _verdict(said: dict[str, Any]) -> str:
