@@ -19,7 +19,7 @@ from course_lib.figures import COLOURS, Picture, compare_filters
 from course_lib.files import make_folder, write_file
 from course_lib.films import Film, first_layers, keep_films, save_films
 from course_lib.machine import describe_machine
-from course_lib.notebooks import find_notebooks
+from course_lib.notebooks import find_notebooks, read_parameters
 from course_lib.panels import crop_panel
 from course_lib.pretext import without_labels
 from course_lib.results import (
@@ -68,8 +68,9 @@ def measure_again(profile: str, only: Sequence[str], data: Sequence[str], folder
     """Run some notebooks again with the reference's own seeds, below `folder`, and leave the rest of it as it is.
 
     only: notebooks, by number or name; their costs, their measures and their films take the place of those that there
-    were. data: labelled sets; the notebooks use the first. Where the one with the probes is among them, all methods'
-    networks are probed again on every set. A table of cells that a sweep left in `folder`/sweep is taken as well.
+    were. data: labelled sets; the notebooks use the first, and unless it is the reference's own, what they cost stays.
+    Where the one with the probes is among them, all methods' networks are probed again on every set. A table of cells
+    that a sweep left in `folder`/sweep is taken as well.
     The commit, date and machine of the new numbers are noted under "again", beside those of the run that gave the rest.
     Raises CourseError where there is no reference yet, for a notebook that is not there, and for one that fails.
     """
@@ -84,7 +85,9 @@ def measure_again(profile: str, only: Sequence[str], data: Sequence[str], folder
         reference["probes"] = _latest(row for rows in (reference, *probed) for row in rows["probes"])
         _draw_layers(reference["probes"])
     _keep_films(profile, load_reference_films(profile) | keep_films(_trainings(folder, reference["seeds"][0]), profile))
-    costs = {cost["name"]: cost for cost in reference["notebooks"]} | {cost["name"]: cost for cost in _costs(runs)}
+    costs = {cost["name"]: cost for cost in reference["notebooks"]}
+    if _without_path(data[0]) == _first_set(reference):
+        costs |= {cost["name"]: cost for cost in _costs(runs)}
     labels = " ".join(f"--data {_without_path(name)}" for name in data)
     command = f"python -m course_lib reference --profile {profile} --only {','.join(only)} {labels}"
     new = {"command": command, "date": date.today().isoformat(), "commit": commit, "machine": describe_machine()}
@@ -159,8 +162,8 @@ def _run(
     if not done.exists() or len(json.loads(done.read_text())["notebooks"]) < len(paths):
         values = {path: {"PROFILE": profile, "SEED": seed} for path in paths}
         for path in values:
-            if path.stem.startswith(PROBES):
-                values[path] |= {"DATA": data} | (more or {})
+            values[path] |= {"DATA": data} if "DATA" in read_parameters(path) else {}
+            values[path] |= (more or {}) if path.stem.startswith(PROBES) else {}
         results = run_notebooks(values, profile, make_folder(folder))
         if failed := [f"{result.name}: {result.error}" for result in results if result.error]:
             done.unlink()
@@ -195,6 +198,11 @@ def _write(
 def _without_path(data: str) -> str:
     """`folder:/home/me/cifar` as `folder:cifar`: the name that tables have, and no path of somebody's machine."""
     return f"folder:{Path(data).name}" if data.startswith("folder:") else data
+
+
+def _first_set(reference: dict[str, Any]) -> str:
+    """The labelled set that the notebooks of a reference used."""
+    return reference["probes"][0]["data"]
 
 
 def _latest(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

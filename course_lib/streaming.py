@@ -1,8 +1,7 @@
 """Probes in a stream: every layer's classifier is trained while the pictures go by, and no feature is kept.
 
 For sets whose features no memory holds, and for the published protocol, in which every pass sees other crops (Asano et
-al. 2020, section 4.1, by their code `linear-probes`). Elsewhere `probes.probe` is faster and leaves nothing to tune;
-notebook 06 names both ways.
+al. 2020, section 4.1, by their code `linear-probes`). Elsewhere `probes.probe` is faster and leaves nothing to tune.
 """
 
 from __future__ import annotations

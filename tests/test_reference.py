@@ -143,12 +143,15 @@ def test_a_part_is_measured_again_and_the_rest_stays(course: Course, tmp_path: P
     course.ran.clear()
     course.seconds = 5.0
     after = json.loads(reference.measure_again("quick", ["07"], ["photos10"], tmp_path / "again").read_text())
-    assert course.ran == ["07_frozen_layers_and_scattering 0", "07_frozen_layers_and_scattering 1"]
+    assert course.ran == [f"07_frozen_layers_and_scattering {seed} photos10" for seed in (0, 1)]
     (again,) = after.pop("again")
     assert again["command"].endswith("reference --profile quick --only 07 --data photos10") and again["commit"]
     changed = [new for old, new in zip(before["notebooks"], after["notebooks"]) if old != new]
     assert [(cost["name"], cost["seconds"]) for cost in changed] == [("07_frozen_layers_and_scattering", [5.0, 5.0])]
     assert {**after, "notebooks": 0} == {**before, "notebooks": 0}
+    course.seconds = 7.0
+    other = json.loads(reference.measure_again("quick", ["07"], ["cifar10"], tmp_path / "other").read_text())
+    assert other["notebooks"] == after["notebooks"], "on other pictures it costs something else"
 
 
 def test_the_probes_are_measured_again_on_every_set(course: Course, tmp_path: Path) -> None:
