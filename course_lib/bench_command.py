@@ -55,10 +55,15 @@ def kmeans(json_path: Path | None) -> None:
 
 @bench.command()
 @click.option("--data", default="photos10", show_default=True, help="As a notebook's DATA: cifar10, folder:PATH.")
+@click.option("--train", type=click.IntRange(min=20), help="Pictures to train with; by default few on a CPU.")
+@click.option("--test", type=click.IntRange(min=1), help="Pictures to test with.")
+@click.option("--passes", type=click.IntRange(min=1), help="Of the ways that make many, as far as each has them.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the rows here too.")
-def probes(data: str, json_path: Path | None) -> None:
+def probes(data: str, train: int | None, test: int | None, passes: int | None, json_path: Path | None) -> None:
     """Linear probes a second, and how accurate they are."""
-    _finish_bench(["probes"], None, json_path, from_here("DATA", data))
+    given = {"train": train, "test": test, "passes": passes}
+    given = {name: number for name, number in given.items() if number}
+    _finish_bench(["probes"], None, json_path, from_here("DATA", data), given)
 
 
 @bench.command("all")
@@ -68,12 +73,19 @@ def bench_all(sides: str | None, json_path: Path | None) -> None:
     _finish_bench(["crops", "widgets", "train", "kmeans", "probes"], sides, json_path)
 
 
-def _finish_bench(names: list[str], sides: str | None, json_path: Path | None, data: str = "photos10") -> None:
+def _finish_bench(
+    names: list[str],
+    sides: str | None,
+    json_path: Path | None,
+    data: str = "photos10",
+    given: dict[str, int] | None = None,
+) -> None:
     import json
+    from dataclasses import replace
 
     from course_lib.bench.crops import bench_crops
     from course_lib.bench.kmeans import bench_kmeans
-    from course_lib.bench.probes import bench_probes
+    from course_lib.bench.probes import SIZES, bench_probes
     from course_lib.bench.training import bench_training
     from course_lib.bench.widgets import bench_widgets
     from course_lib.files import make_folder, write_file
@@ -90,7 +102,7 @@ def _finish_bench(names: list[str], sides: str | None, json_path: Path | None, d
         "widgets": bench_widgets,
         "train": lambda: bench_training(device),
         "kmeans": lambda: bench_kmeans(device),
-        "probes": lambda: bench_probes(device, data),
+        "probes": lambda: bench_probes(device, data, replace(SIZES[device.type], **(given or {}))),
     }
     reports = []
     for name in names:

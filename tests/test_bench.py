@@ -165,12 +165,12 @@ def test_the_k_means_bench(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_probes_bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Its form, with lightly and without; and that all the ways find about the same."""
-    monkeypatch.setitem(probes.SIZES, "cpu", probes.Size(200, 200, 2))
     monkeypatch.setattr(probes, "PROFILES", {"quick": replace(PROFILES["quick"], side=16, width=0.1, numbers=100)})
+    size = ["--train", "200", "--test", "200", "--passes", "2"]
     for absent in (False, True):
         if absent:
             monkeypatch.setitem(sys.modules, "lightly.utils.benchmarking", None)
-        done = CliRunner().invoke(main, ["bench", "probes", "--json", str(tmp_path / "probes.json")])
+        done = CliRunner().invoke(main, ["bench", "probes", *size, "--json", str(tmp_path / "probes.json")])
         assert done.exit_code == 0, done.output
         written = json.loads((tmp_path / "probes.json").read_text())
         rows = {row["who"]: row for row in written["rows"]}
