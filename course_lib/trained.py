@@ -38,7 +38,7 @@ _CODE = tuple(f"course_lib.{module}" for module in _MODULES.split())
 
 @dataclass(frozen=True)
 class Trained:
-    """A finished training: the method in evaluation mode, what happened on the way, the recipe that was followed, and
+    """A finished training: the method in evaluation mode, what happened on the way, the recipe that was followed,
     whether it was loaded, and whether its picture was seen growing."""
 
     method: Method
@@ -51,6 +51,18 @@ class Trained:
     def trunk(self) -> Trunk:
         """The network without its head."""
         return self.method.trunk
+
+    @torch.no_grad()
+    def replay(self, data: Any) -> None:
+        """Show how the training went, unless its picture was seen growing, and so stands above already."""
+        if self.seen:
+            return
+        from course_lib.charts import training_picture
+        from course_lib.figures import show
+
+        name, steps = type(self.method).__module__.rpartition(".")[2], len(self.history.loss)
+        history, able = self.history, self.method.shown(data)
+        show(training_picture(name, history.loss, history.accuracy, steps, history.film[-1], able))
 
 
 def untrained(course: Course) -> Trunk:

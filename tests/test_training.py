@@ -167,8 +167,15 @@ def test_augment_shifts_and_mirrors_each_picture_for_itself() -> None:
 
 def test_a_training_says_whether_its_picture_was_seen(crops: CropDataset, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("course_lib.trained.has_front_end", lambda: True)
-    assert pretrain("rotnet", COURSE, crops, steps=4).seen, "it grew before somebody's eyes"
-    assert not pretrain("rotnet", COURSE, crops, steps=4).seen, "it was loaded"
+    drawn: list[object] = []
+    monkeypatch.setattr("course_lib.figures.show", drawn.append)
+    grown, loaded = (pretrain("rotnet", COURSE, crops, steps=4) for _ in range(2))
+    assert grown.seen and not loaded.seen
+    grown.replay(crops)
+    assert not drawn, "it grew before somebody's eyes"
+    loaded.replay(crops)
+    (picture,) = drawn
+    assert picture.caption.startswith("rotnet")
 
 
 def test_train_or_load(crops: CropDataset, capsys: pytest.CaptureFixture[str]) -> None:
