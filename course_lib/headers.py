@@ -70,20 +70,27 @@ def _accuracy_table(profile: str) -> list[str]:
 
 def _bench_tables() -> list[str]:
     """What `python -m course_lib bench ... --json assets/reference/bench*.json` measured, a table for each machine."""
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for path in sorted(assets_folder().glob("reference/bench*.json"), key=lambda path: path.stem):
+        report = json.loads(path.read_text(encoding="utf-8"))
+        rows.setdefault(f"{report['machine']['device']}, torch {report['machine']['torch']}", []).extend(report["rows"])
     lines: list[str] = []
-    for path in sorted(assets_folder().glob("reference/bench*.json")):
-        lines += [""] * bool(lines) + _bench_table(json.loads(path.read_text(encoding="utf-8")))
-    return lines
+    for machine, measured in rows.items():
+        lines += [
+            "",
+            f"Measured on {machine}:",
+            "",
+            "| who | what | rate | to ours | quality |",
+            "|---|---|---|---|---|",
+        ]
+        lines += [_bench_line(row) for row in measured]
+    return lines[1:]
 
 
-def _bench_table(report: dict[str, Any]) -> list[str]:
-    lines = [f"Measured on {report['machine']['device']}, torch {report['machine']['torch']}:", ""]
-    lines += ["| who | what | rate | to ours | quality |", "|---|---|---|---|---|"]
-    for row in report["rows"]:
-        side = {"runs/s": "k-means", "layers/s": "probes"}.get(row["unit"], f"{row['side']} px")
-        cells = f"{row['who']} | {side} | {rate_in_words(row)} | {row['ratio_to_ours']:.2g}"
-        lines.append(f"| {cells} | {quality_in_words(row)} |")
-    return lines
+def _bench_line(row: dict[str, Any]) -> str:
+    side = {"runs/s": "k-means", "layers/s": "probes", "images/s": f"training, {row['side']} px"}
+    cells = [row["who"], side.get(row["unit"], f"{row['side']} px"), rate_in_words(row), f"{row['ratio_to_ours']:.2g}"]
+    return f"| {' | '.join(cells)} | {quality_in_words(row)} |"
 
 
 def write_badges(repository: str, branch: str, readme: Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 For sets whose features no memory holds, and for the published protocol, in which every pass sees other crops (Asano et
 al. 2020, section 4.1, by their code `linear-probes`). Elsewhere `probes.probe` is faster and leaves nothing to tune.
+On all of CIFAR-10 (a JPEG copy), for a RotNet of `quick`, the two differ by 0.03 to 0.24 points a layer.
 """
 
 from __future__ import annotations
