@@ -106,6 +106,9 @@ def accuracy_by_layer(rows: Sequence[dict], title: str, what: str = "accuracy") 
         errorbar="sd",
         ax=axes,
     )
+    sns.move_legend(
+        axes, "upper left", bbox_to_anchor=(1, 1), title=None, frameon=False
+    )  # beside the lines, not on them
     axes.set(title=title, xlabel="")
     axes.grid(axis="y", alpha=0.3)
     means = table.groupby(["method", "layer"])[height].mean()
@@ -152,6 +155,9 @@ def accuracy_by_choice(rows: Sequence[dict], choice: str, order: Sequence[str], 
         errorbar="sd",
         ax=axes,
     )
+    sns.move_legend(
+        axes, "upper left", bbox_to_anchor=(1, 1), title=None, frameon=False
+    )  # beside the lines, not on them
     axes.set(title=title, xlabel="")
     axes.grid(axis="y", alpha=0.3)
     means = table.groupby(["method", choice])["accuracy in %"].mean()
