@@ -121,7 +121,9 @@ def train_method(method: str, profile: str, source: str, n: int, seed: int, step
 
 @main.command()
 @click.option("--profile", default="quick", show_default=True, help=f"One of {', '.join(PROFILES)}.")
-@click.option("--seeds", default="0,1,2,3,4", show_default=True, metavar="0,1,2", help="One run for each.")
+@click.option(
+    "--seeds", metavar="0,1,2", help="One run for each; by default 0 to 4, and with --only the reference's own."
+)
 @click.option("--data", multiple=True, default=("photos10",), show_default=True, help="Labelled sets to probe with.")
 @click.option("--only", default="", metavar="07,08", help="Measure these notebooks again, and leave the rest as it is.")
 @click.option("--grid", is_flag=True, help="Run the grid of notebook 08 too, all methods on every axis.")
@@ -130,7 +132,7 @@ def train_method(method: str, profile: str, source: str, n: int, seed: int, step
 @click.option("--out", type=click.Path(path_type=Path), help="Where the runs go; finished ones there are kept.")
 def reference(
     profile: str,
-    seeds: str,
+    seeds: str | None,
     data: tuple[str, ...],
     only: str,
     grid: bool,
@@ -146,10 +148,10 @@ def reference(
     from course_lib.trained import runs_folder
 
     folder = out or runs_folder(f"reference-{profile}")
-    numbers, sets = whole_numbers("--seeds", seeds), [from_here("DATA", name) for name in data]
+    numbers, sets = whole_numbers("--seeds", seeds or "0,1,2,3,4"), [from_here("DATA", name) for name in data]
     chosen = runnable_profile(profile).name
     if only:
-        click.echo(f"wrote {measure_again(chosen, names(only), sets, folder)}")
+        click.echo(f"wrote {measure_again(chosen, names(only), sets, folder, numbers if seeds else ())}")
         return
     methods = without_labels(chosen)
     images = from_here("SOURCE", photographs or f"set:{sets[0]}")

@@ -64,11 +64,14 @@ def make_reference(
     return path
 
 
-def measure_again(profile: str, only: Sequence[str], data: Sequence[str], folder: Path) -> Path:
-    """Run some notebooks again with the reference's own seeds, below `folder`, and leave the rest of it as it is.
+def measure_again(
+    profile: str, only: Sequence[str], data: Sequence[str], folder: Path, seeds: Sequence[int] = ()
+) -> Path:
+    """Run some notebooks again below `folder`, and leave the rest of the reference as it is.
 
     only: notebooks, by number or name; their costs, their measures and their films take the place of those that there
     were. data: labelled sets; the notebooks use the first, and unless it is the reference's own, what they cost stays.
+    seeds: others than the reference's own, whose rows come to those that there are.
     Where the one with the probes is among them, all methods' networks are probed again on every set. A table of cells
     that a sweep left in `folder`/sweep is taken as well.
     The commit, date and machine of the new numbers are noted under "again", beside those of the run that gave the rest.
@@ -79,16 +82,20 @@ def measure_again(profile: str, only: Sequence[str], data: Sequence[str], folder
         raise CourseError(f"there is no reference at {profile!r} to measure a part of again; make it without --only")
     paths = find_notebooks(only)
     _keep_table(profile, folder)  # first, since notebook 08 reads it
-    runs = [_run(folder / f"seed-{seed}", paths, profile, seed, data[0]) for seed in reference["seeds"]]
+    seeds = seeds or reference["seeds"]
+    runs = [_run(folder / f"seed-{seed}", paths, profile, seed, data[0]) for seed in seeds]
     if any(path.stem.startswith(PROBES) for path in paths):
-        probed = [_probe(folder, profile, seed, name) for name in data for seed in reference["seeds"]]
+        probed = [_probe(folder, profile, seed, name) for name in data for seed in seeds]
         reference["probes"] = _latest(row for rows in (reference, *probed) for row in rows["probes"])
         _draw_layers(reference["probes"])
-    _keep_films(profile, load_reference_films(profile) | keep_films(_trainings(folder, reference["seeds"][0]), profile))
+    if seeds == reference["seeds"]:
+        films = keep_films(_trainings(folder, seeds[0]), profile)
+        _keep_films(profile, load_reference_films(profile) | films)
     costs = {cost["name"]: cost for cost in reference["notebooks"]}
-    if _without_path(data[0]) == _first_set(reference):
+    if seeds == reference["seeds"] and _without_path(data[0]) == _first_set(reference):
         costs |= {cost["name"]: cost for cost in _costs(runs)}
     labels = " ".join(f"--data {_without_path(name)}" for name in data)
+    labels += f" --seeds {','.join(map(str, seeds))}" if seeds != reference["seeds"] else ""
     command = f"python -m course_lib reference --profile {profile} --only {','.join(only)} {labels}"
     new = {"command": command, "date": date.today().isoformat(), "commit": commit, "machine": describe_machine()}
     reference["notebooks"] = [costs[name] for name in sorted(costs)]

@@ -77,8 +77,9 @@ class Report:
 
 
 def rate_in_words(row: dict[str, Any]) -> str:
-    """The rate of a row with its unit, to a decimal place where it is below a hundred, and to three below one."""
-    return f"{row['rate']:,.{0 if row['rate'] >= 100 else 1 if row['rate'] >= 1 else 3}f} {row['unit']}"
+    """The rate of a row with its unit, to a decimal place where it is below a hundred, and to two figures below one."""
+    rate = row["rate"]
+    return f"{rate:.2g} {row['unit']}" if rate < 1 else f"{rate:,.{0 if rate >= 100 else 1}f} {row['unit']}"
 
 
 def quality_in_words(row: dict[str, Any], digits: int = 0) -> str:
