@@ -164,6 +164,20 @@ def test_the_probes_are_measured_again_on_every_set(course: Course, tmp_path: Pa
     same = [(old, new) for old, new in zip(before["probes"], after["probes"]) if old == new]
     assert {old["data"] for old, _ in same} == {"photos10"} and len(same) == len(before["probes"]) / 2
     assert min(row["accuracy"] for row in after["probes"] if row["data"] == "cifar10") == 0.7
+    films = results.load_reference_films("quick")
+    more = json.loads(reference.measure_again("quick", ["06"], sets, tmp_path / "more", seeds=[5]).read_text())
+    assert more["probes"][: len(after["probes"])] == after["probes"], "other seeds come to those that there are"
+    assert {(row["seed"], row["data"]) for row in more["probes"][len(after["probes"]) :]} == {
+        (5, name) for name in sets
+    }
+    assert (
+        more["notebooks"] == after["notebooks"]
+        and more["seeds"] == [0, 1]
+        and "--seeds 5" in more["again"][-1]["command"]
+    )
+    assert all(
+        torch.equal(film.frames, films[key].frames) for key, film in results.load_reference_films("quick").items()
+    )
 
 
 def test_no_reference_is_made_of_a_failed_run(course: Course, tmp_path: Path) -> None:
