@@ -173,7 +173,8 @@ def compare(rows: Sequence[dict[str, Any]], profile: str) -> pd.DataFrame | None
         print(_nothing_to_compare(profile, bool(rows), bool(known)))
         return None
     if reference["probes"]:
-        print(f"Reference: seeds {reference['seeds']} on {reference['machine']['device']}, {reference['date']}.")
+        seeds = sorted({row["seed"] for row in known})
+        print(f"Reference: seeds {seeds} on {reference['machine']['device']}, {reference['date']}.")
     if len(lines) < len(rows):
         print(f"{len(rows) - len(lines)} of your {len(rows)} numbers have no counterpart in the reference.")
     return pd.DataFrame(lines, columns=["method", "what", "yours", "from", "to", "band"]).round(2)
