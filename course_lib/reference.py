@@ -70,10 +70,10 @@ def measure_again(
     """Run some notebooks again below `folder`, and leave the rest of the reference as it is.
 
     only: notebooks, by number or name; their costs, their measures and their films take the place of those that there
-    were. data: labelled sets; the notebooks use the first, and unless it is the reference's own, what they cost stays.
-    seeds: others than the reference's own, whose rows come to those that there are.
-    Where the one with the probes is among them, all methods' networks are probed again on every set. A table of cells
-    that a sweep left in `folder`/sweep is taken as well.
+    were. Where the one with the probes is among them, all methods' networks are probed again on every set. data:
+    labelled sets; the notebooks use the first, and unless it is the reference's own, what they cost stays. seeds:
+    others than the reference's own, whose rows come to those that there are. A table of cells that a sweep left in
+    `folder`/sweep is taken as well.
     The commit, date and machine of the new numbers are noted under "again", beside those of the run that gave the rest.
     Raises CourseError where there is no reference yet, for a notebook that is not there, and for one that fails.
     """
