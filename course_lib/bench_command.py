@@ -62,8 +62,8 @@ def kmeans(json_path: Path | None) -> None:
 def probes(data: str, train: int | None, test: int | None, passes: int | None, json_path: Path | None) -> None:
     """Linear probes a second, and how accurate they are."""
     given = {"train": train, "test": test, "passes": passes}
-    given = {name: number for name, number in given.items() if number}
-    _finish_bench(["probes"], None, json_path, from_here("DATA", data), given)
+    size = {name: number for name, number in given.items() if number}
+    _finish_bench(["probes"], None, json_path, from_here("DATA", data), size)
 
 
 @bench.command("all")
@@ -78,8 +78,9 @@ def _finish_bench(
     sides: str | None,
     json_path: Path | None,
     data: str = "photos10",
-    given: dict[str, int] | None = None,
+    size: dict[str, int] | None = None,
 ) -> None:
+    """Run some of them and print what they found. size: of `bench probes`, where it is not to be the device's own."""
     import json
     from dataclasses import replace
 
@@ -102,7 +103,7 @@ def _finish_bench(
         "widgets": bench_widgets,
         "train": lambda: bench_training(device),
         "kmeans": lambda: bench_kmeans(device),
-        "probes": lambda: bench_probes(device, data, replace(SIZES[device.type], **(given or {}))),
+        "probes": lambda: bench_probes(device, data, replace(SIZES[device.type], **(size or {}))),
     }
     reports = []
     for name in names:

@@ -10,11 +10,28 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from course_lib.crops import Crops, CropScheme
-from course_lib.figures import AXIS_LABELS, COLOURS, MARKERS, RIGHT, WRONG, Picture, draw_row, filter_pixels, tile
+from course_lib.figures import (
+    AXIS_LABELS,
+    COLOURS,
+    MARKERS,
+    RIGHT,
+    WRONG,
+    Picture,
+    draw_row,
+    filter_pixels,
+    in_order,
+    tile,
+)
 from course_lib.laws import LAWS, measured
 from course_lib.pretext import Shown
 from course_lib.sources import Source
 
+_BESIDE = {
+    "loc": "upper left",
+    "bbox_to_anchor": (1, 1),
+    "title": None,
+    "frameon": False,
+}  # a legend that hides no line
 _OTHERS = ("#E69F00", "#8B5A00", "#7A3B69", "#004D40", "#5E5E00", "#1A237E")  # what is no method, in turn
 
 
@@ -88,8 +105,7 @@ def accuracy_by_layer(rows: Sequence[dict], title: str, what: str = "accuracy") 
 
     table, height = pd.DataFrame(list(rows)), f"{what} in %"
     table[height] = 100 * table[what]
-    given = list(dict.fromkeys(table["method"]))
-    methods = [method for method in COLOURS if method in given] + [m for m in given if m not in COLOURS]
+    methods = in_order(table["method"])
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     sns.lineplot(
@@ -106,9 +122,7 @@ def accuracy_by_layer(rows: Sequence[dict], title: str, what: str = "accuracy") 
         errorbar="sd",
         ax=axes,
     )
-    sns.move_legend(
-        axes, "upper left", bbox_to_anchor=(1, 1), title=None, frameon=False
-    )  # beside the lines, not on them
+    sns.move_legend(axes, **_BESIDE)
     axes.set(title=title, xlabel="")
     axes.grid(axis="y", alpha=0.3)
     means = table.groupby(["method", "layer"])[height].mean()
@@ -155,9 +169,7 @@ def accuracy_by_choice(rows: Sequence[dict], choice: str, order: Sequence[str], 
         errorbar="sd",
         ax=axes,
     )
-    sns.move_legend(
-        axes, "upper left", bbox_to_anchor=(1, 1), title=None, frameon=False
-    )  # beside the lines, not on them
+    sns.move_legend(axes, **_BESIDE)
     axes.set(title=title, xlabel="")
     axes.grid(axis="y", alpha=0.3)
     means = table.groupby(["method", choice])["accuracy in %"].mean()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,6 +47,12 @@ RIGHT, WRONG = "#009E73", "#D55E00"
 
 _DPI = 100
 AXIS_LABELS = {"area": "area, as a share of the image's", "ratio": "height / width", "angle": "angle in degrees"}
+
+
+def in_order(methods: Iterable[str]) -> list[str]:
+    """Each method once, in the order that every picture and table has them: that of COLOURS, then the unknown ones."""
+    given = list(dict.fromkeys(methods))
+    return [method for method in COLOURS if method in given] + [method for method in given if method not in COLOURS]
 
 
 class Picture(NamedTuple):

@@ -16,12 +16,13 @@ import nbformat
 
 from course_lib.bench import quality_in_words, rate_in_words
 from course_lib.errors import CourseError
-from course_lib.figures import COLOURS
+from course_lib.figures import in_order
 from course_lib.files import write_file
 from course_lib.networks import LAYERS
 from course_lib.notebooks import EXPERIMENT, find_notebooks
 from course_lib.results import accuracy_table, assets_folder, load_reference, load_reference_table
 
+_RULE = "|---|---|---|---|---|"
 _PLACE = re.compile(r"git\+https://github\.com/[^\s/]+/\S+")
 
 
@@ -62,7 +63,8 @@ def _accuracy_table(profile: str) -> list[str]:
     machine = f"{rows[0]['device']}, torch {rows[0]['torch']}"
     lines = [f"At `{profile}` on {machine}; {', '.join(sets)}; seeds {', '.join(map(str, seeds))}; in %:", ""]
     lines += [f"| trained by | on | {' | '.join(LAYERS)} |", f"|---|---|{'---|' * len(LAYERS)}"]
-    for row in sorted(accuracy_table(rows).to_dict("records"), key=lambda row: list(COLOURS).index(row["method"])):
+    order = in_order(row["method"] for row in rows)
+    for row in sorted(accuracy_table(rows).to_dict("records"), key=lambda row: order.index(row["method"])):
         pictures = f"{row['n']:,} of {row['source']}" if row["n"] else "nothing"
         lines.append(f"| {row['method']} | {pictures} | {' | '.join(f'{row[layer]:.1f}' for layer in LAYERS)} |")
     return lines
@@ -76,13 +78,7 @@ def _bench_tables() -> list[str]:
         rows.setdefault(f"{report['machine']['device']}, torch {report['machine']['torch']}", []).extend(report["rows"])
     lines: list[str] = []
     for machine, measured in rows.items():
-        lines += [
-            "",
-            f"Measured on {machine}:",
-            "",
-            "| who | what | rate | to ours | quality |",
-            "|---|---|---|---|---|",
-        ]
+        lines += ["", f"Measured on {machine}:", "", "| who | what | rate | to ours | quality |", _RULE]
         lines += [_bench_line(row) for row in measured]
     return lines[1:]
 

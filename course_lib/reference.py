@@ -80,27 +80,24 @@ def measure_again(
     reference, commit, folder = load_reference(profile), _commit(), make_folder(folder)
     if reference is None:
         raise CourseError(f"there is no reference at {profile!r} to measure a part of again; make it without --only")
-    paths = find_notebooks(only)
-    _keep_table(profile, folder)  # first, since notebook 08 reads it
+    paths, others = find_notebooks(only), bool(seeds) and seeds != reference["seeds"]
     seeds = seeds or reference["seeds"]
+    _keep_table(profile, folder)  # first, since notebook 08 reads it
     runs = [_run(folder / f"seed-{seed}", paths, profile, seed, data[0]) for seed in seeds]
+    reference["measures"] = _latest(row for rows in (reference, *runs) for row in rows["measures"])
+    if not others:
+        _keep_films(profile, load_reference_films(profile) | keep_films(_trainings(folder, seeds[0]), profile))
+        if _without_path(data[0]) == _first_set(reference):
+            costs = {cost["name"]: cost for cost in (*reference["notebooks"], *_costs(runs))}
+            reference["notebooks"] = [costs[name] for name in sorted(costs)]
     if any(path.stem.startswith(PROBES) for path in paths):
         probed = [_probe(folder, profile, seed, name) for name in data for seed in seeds]
         reference["probes"] = _latest(row for rows in (reference, *probed) for row in rows["probes"])
         _draw_layers(reference["probes"])
-    if seeds == reference["seeds"]:
-        films = keep_films(_trainings(folder, seeds[0]), profile)
-        _keep_films(profile, load_reference_films(profile) | films)
-    costs = {cost["name"]: cost for cost in reference["notebooks"]}
-    if seeds == reference["seeds"] and _without_path(data[0]) == _first_set(reference):
-        costs |= {cost["name"]: cost for cost in _costs(runs)}
-    labels = " ".join(f"--data {_without_path(name)}" for name in data)
-    labels += f" --seeds {','.join(map(str, seeds))}" if seeds != reference["seeds"] else ""
-    command = f"python -m course_lib reference --profile {profile} --only {','.join(only)} {labels}"
-    new = {"command": command, "date": date.today().isoformat(), "commit": commit, "machine": describe_machine()}
-    reference["notebooks"] = [costs[name] for name in sorted(costs)]
-    reference["measures"] = _latest(row for rows in (reference, *runs) for row in rows["measures"])
-    reference["again"] = [*reference.get("again", []), new]
+    options = [f"--profile {profile}", f"--only {','.join(only)}", *(f"--data {_without_path(name)}" for name in data)]
+    options += [f"--seeds {','.join(map(str, seeds))}"] * others
+    new = {"command": f"python -m course_lib reference {' '.join(options)}", "date": date.today().isoformat()}
+    reference["again"] = [*reference.get("again", []), new | {"commit": commit, "machine": describe_machine()}]
     path = write_file(assets_folder() / "reference" / f"{profile}.json", json.dumps(reference, indent=1) + "\n")
     _pack(profile, folder)
     return path
