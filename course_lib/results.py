@@ -163,18 +163,19 @@ def compare(rows: Sequence[dict[str, Any]], profile: str) -> pd.DataFrame | None
     """
     reference = load_reference(profile) or {"probes": [], "measures": []}
     known, lines = reference["probes"] + reference["measures"] + load_reference_table(profile), []
+    seeds: set[int] = set()
     for row in rows:
-        same = list({r["seed"]: _value(r) for r in known if identity(r) == identity(row)}.values())
+        same = {r["seed"]: _value(r) for r in known if identity(r) == identity(row)}
         if len(same) >= 2:
-            low, high = band(same)
+            seeds |= set(same)
+            low, high = band(list(same.values()))
             verdict = "inside" if low <= _value(row) <= high else "outside"
             lines.append([row["method"], row.get("layer") or row["measure"], _value(row), low, high, verdict])
     if not lines:
         print(_nothing_to_compare(profile, bool(rows), bool(known)))
         return None
     if reference["probes"]:
-        seeds = sorted({row["seed"] for row in known})
-        print(f"Reference: seeds {seeds} on {reference['machine']['device']}, {reference['date']}.")
+        print(f"Reference: seeds {sorted(seeds)} on {reference['machine']['device']}, {reference['date']}.")
     if len(lines) < len(rows):
         print(f"{len(rows) - len(lines)} of your {len(rows)} numbers have no counterpart in the reference.")
     return pd.DataFrame(lines, columns=["method", "what", "yours", "from", "to", "band"]).round(2)

@@ -61,6 +61,7 @@ def reference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "reference").mkdir()
     probes = rows(accuracy=0.50) + rows(accuracy=0.52, seed=1) + rows(accuracy=0.54, seed=2)
     measures = [measure_row("accuracy of the task", "rotnet", "china", 9, 0.9 + s / 100, s) for s in range(3)]
+    measures.append(measure_row("another", "rotnet", "china", 9, 0.5, 9))  # whose seed is none of those compared with
     summary = {"probes": probes, "measures": measures, "seeds": [0, 1, 2], "date": "2026-01-01"}
     content = json.dumps(summary | {"machine": {"device": "2 CPU cores"}})
     (tmp_path / "reference/quick.json").write_text(content)
