@@ -29,7 +29,8 @@ CLUSTERS = {"quick": 100, "standard": 1_000, "paper": 10_000}
 GROUPED = {"quick": 6_000, "standard": 100_000, "paper": 1_281_167}
 """Crops at most that are grouped and trained on. Every one of them passes through the network once a round."""
 
-_AT_ONCE = 200  # crops that pass through the network together
+_AT_ONCE = {"cpu": 200, "cuda": 2_000}
+"""Crops that pass through the network together: a GPU is not kept busy by few."""
 
 
 class DeepCluster(Method):
@@ -79,7 +80,8 @@ class DeepCluster(Method):
     def begin_round(self, data: CropDataset, seed: int, number: int) -> list[nn.Parameter]:
         """Group the crops by their features, and make the head's last layer anew: the groups' numbers mean nothing."""
         start, stop = distributed.share(self.grouped)
-        parts = [self.features(data[i : min(i + _AT_ONCE, stop)]).float() for i in range(start, stop, _AT_ONCE)]
+        at_once = _AT_ONCE[self.labels.device.type]
+        parts = [self.features(data[i : min(i + at_once, stop)]).float() for i in range(start, stop, at_once)]
         found = kmeans(whiten(torch.cat(parts)), self.groups, seed=seed + number)
         labels = distributed.gather(found.labels, self.grouped)
         if number:
