@@ -40,10 +40,11 @@ def widgets(json_path: Path | None) -> None:
 
 
 @bench.command()
+@click.option("--compiled/--no-compiled", default=True, help="On a GPU: also with torch.compile, which takes a while.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the rows here too.")
-def train(json_path: Path | None) -> None:
+def train(compiled: bool, json_path: Path | None) -> None:
     """Images a second of a training, and what DeepCluster's grouping costs."""
-    _finish_bench(["train"], None, json_path)
+    _finish_bench(["train"], None, json_path, compiled=compiled)
 
 
 @bench.command()
@@ -79,11 +80,14 @@ def _finish_bench(
     json_path: Path | None,
     data: str = "photos10",
     size: dict[str, int] | None = None,
+    compiled: bool = True,
 ) -> None:
-    """Run some of them and print what they found. size: of `bench probes`, where it is not to be the device's own."""
+    """Run some of them and print what they found. size: of `bench probes`, where it is not to be the device's own.
+    compiled: of `bench train`."""
     import json
     from dataclasses import replace
 
+    from course_lib.bench import Report
     from course_lib.bench.crops import bench_crops
     from course_lib.bench.kmeans import bench_kmeans
     from course_lib.bench.probes import SIZES, bench_probes
@@ -101,15 +105,14 @@ def _finish_bench(
     work = {
         "crops": lambda: bench_crops(device, [int(side) for side in sides.split(",")]),
         "widgets": bench_widgets,
-        "train": lambda: bench_training(device),
+        "train": lambda: bench_training(device, compiled),
         "kmeans": lambda: bench_kmeans(device),
         "probes": lambda: bench_probes(device, data, replace(SIZES[device.type], **(size or {}))),
     }
-    reports = []
+    report = Report({})
     for name in names:
-        reports.append(work[name]())
-        click.echo(reports[-1].text() + "\n")
-    for report in reports[1:]:
-        reports[0].extend(report)
-    if json_path:
-        click.echo(f"wrote {write_file(json_path, json.dumps(reports[0].as_json(), indent=1))}")
+        found = work[name]()
+        click.echo(found.text() + "\n")
+        report.extend(found)
+        if json_path:  # what is measured is kept, even where a later one is broken off
+            click.echo(f"wrote {write_file(json_path, json.dumps(report.as_json(), indent=1))}")

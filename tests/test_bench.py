@@ -17,8 +17,10 @@ from course_lib.__main__ import main
 from course_lib.arithmetic import fastest
 from course_lib.bench import Peer, compare, kmeans, peers, probes
 from course_lib.bench.crops import grid_sample, own_peers
+from course_lib.bench.training import training_peers
 from course_lib.bench.widgets import bench_widgets
 from course_lib.crops import CropScheme
+from course_lib.datasets import CropDataset
 from course_lib.profiles import PROFILES
 from course_lib.quality import exact_crops, psnr
 from course_lib.sources import Source, generate
@@ -32,7 +34,7 @@ def leaves() -> Source:
     return Source.from_images([generate("dead_leaves", 800, 600)], "leaves")
 
 
-def test_a_missing_peer_is_named_and_the_others_are_timed() -> None:
+def test_a_missing_peer_is_named_and_the_others_are_timed(capsys: pytest.CaptureFixture[str]) -> None:
     def absent() -> None:
         raise ImportError("No module named 'nowhere'\nand more lines")
 
@@ -44,12 +46,33 @@ def test_a_missing_peer_is_named_and_the_others_are_timed() -> None:
     assert report.rows[0]["ratio_to_ours"] == 1
     assert len(calls) == 2 * (1 + bench.TURNS * (bench.WARM_UP + bench.CALLS)) and bench.TURNS * bench.CALLS >= 20
     assert "skipped: gone: ImportError" in report.text()
+    assert capsys.readouterr().err.splitlines() == ["ours: ready after 0 s", "other: ready after 0 s"]
 
 
 def test_what_cannot_be_judged_is_timed_all_the_same() -> None:
     report = compare([Peer("ours", "", 10, lambda: lambda: None, quality=lambda: 1 / 0)], CPU, 32)
     assert report.rows[0]["rate"] > 0 and report.rows[0]["quality"] is None
     assert report.skipped == [{"who": "ours, its quality", "why": "ZeroDivisionError: division by zero"}]
+
+
+def test_what_is_measured_is_kept_when_a_later_bench_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("no widgets")
+
+    crops = bench.Report({"torch": "2"}, [{"who": "ours"}])
+    monkeypatch.setattr("course_lib.bench.crops.bench_crops", lambda *_: crops)
+    monkeypatch.setattr(bench.Report, "text", lambda _: "")
+    monkeypatch.setattr("course_lib.bench.widgets.bench_widgets", fail)
+    done = CliRunner().invoke(main, ["bench", "all", "--json", str(tmp_path / "all.json")])
+    assert str(done.exception) == "no widgets"
+    assert json.loads((tmp_path / "all.json").read_text()) == crops.as_json()
+
+
+def test_torch_compile_can_be_left_out_of_the_training_bench(leaves: Source) -> None:
+    data = CropDataset(leaves, d=10, side=32)
+    named = [[peer.who for peer in training_peers(PROFILES["quick"], data, CPU, both)] for both in (True, False)]
+    assert [who for who in named[0] if who not in named[1]] == ["ours, compiled", "bare network, compiled"]
+    assert [who for who in named[0] if who in named[1]] == named[1] and named[1][0] == "ours"
 
 
 def test_the_share_of_the_fill_bandwidth() -> None:

@@ -7,6 +7,7 @@ calls each, and what counts is the ratio of the medians.
 from __future__ import annotations
 
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -150,12 +151,15 @@ def timed(call: Callable[[], Any], device: torch.device) -> float:
 
 def _prepare(peers: Sequence[Peer], report: Report) -> Iterator[tuple[Peer, Callable[[], Any]]]:
     for peer in peers:
+        start = time.monotonic()
         try:
             call = peer.make()
             call()
         except Exception as error:  # absent, or unfit for this machine: the others are still worth measuring
             report.skip(peer.who, error)
         else:
+            # To where a bar would go, as some take a minute, and nobody should have to guess which.
+            print(f"{peer.who}: ready after {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
             yield peer, call
 
 

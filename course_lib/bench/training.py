@@ -31,19 +31,24 @@ _STEPS = 100_000  # of the recipes, more than are ever run
 _WORKERS = 16  # at most, of the DataLoader
 
 
-def bench_training(device: torch.device) -> Report:
-    """RotNet's step in images a second, at 32 px on a CPU, 128 px on a GPU; and what DeepCluster's grouping costs."""
+def bench_training(device: torch.device, compiled: bool = True) -> Report:
+    """RotNet's step in images a second, at 32 px on a CPU, 128 px on a GPU; and what DeepCluster's grouping costs.
+
+    compiled: on a GPU, also what torch.compile makes of the course's step and of the bare network's.
+    """
     on_gpu = device.type == "cuda"
     profile = replace(PROFILES["standard"], side=128) if on_gpu else PROFILES["quick"]
     data = CropDataset(load_source("china").to(device), SCHEME, d=100_000, side=profile.side)
     report = Report(describe_machine())
-    report.extend(compare(training_peers(profile, data, device), device, profile.side, unit="images/s"))
+    peers = training_peers(profile, data, device, compiled and on_gpu)
+    report.extend(compare(peers, device, profile.side, unit="images/s"))
     report.rows.append(grouping_row(PROFILES["standard" if on_gpu else "quick"], device))
     return report
 
 
-def training_peers(profile: Profile, data: CropDataset, device: torch.device) -> list[Peer]:
-    """The same network, task, optimiser and batch in every peer; what differs is said."""
+def training_peers(profile: Profile, data: CropDataset, device: torch.device, compiled: bool = False) -> list[Peer]:
+    """The same network, task, optimiser and batch in every peer; what differs is said. compiled: as `bench_training`
+    has it."""
     count = CROPS[device.type]
     workers = min(_WORKERS, max(2, cpu_cores()))
 
@@ -72,7 +77,7 @@ def training_peers(profile: Profile, data: CropDataset, device: torch.device) ->
             lambda: _usual(profile, data, count, device, 0),
         ),
     ]
-    if device.type == "cuda":
+    if compiled:
         peers.insert(1, peer("ours, compiled", "by torch.compile", lambda: ours(compiled=True)))
         peers.insert(4, peer("bare network, compiled", "by torch.compile", lambda: bare(compiled=True)))
     return peers
