@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import statistics
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from course_lib.figures import in_order
 from course_lib.files import write_file
 from course_lib.networks import LAYERS
 from course_lib.notebooks import EXPERIMENT, find_notebooks
-from course_lib.results import accuracy_table, assets_folder, load_reference, load_reference_table
+from course_lib.results import assets_folder, load_reference, load_reference_table
 
 _RULE = "|---|---|---|---|---|"
 _PLACE = re.compile(r"git\+https://github\.com/[^\s/]+/\S+")
@@ -57,17 +58,32 @@ def write_measured(readme: Path) -> list[Path]:
 
 def _accuracy_table(profile: str) -> list[str]:
     """The probes of the reference's sweep at a profile: a line a network; nothing where none was kept."""
-    if not (rows := load_reference_table(profile)):
+    networks: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for row in load_reference_table(profile):
+        networks.setdefault((row["method"], _learned_from(row), row["data"]), []).append(row)
+    if not networks:
         return []
-    seeds, sets = (sorted({row[key] for row in rows}) for key in ("seed", "data"))
-    machine = f"{rows[0]['device']}, torch {rows[0]['torch']}"
-    lines = [f"At `{profile}` on {machine}; {', '.join(sets)}; seeds {', '.join(map(str, seeds))}; in %:", ""]
-    lines += [f"| trained by | on | {' | '.join(LAYERS)} |", f"|---|---|{'---|' * len(LAYERS)}"]
-    order = in_order(row["method"] for row in rows)
-    for row in sorted(accuracy_table(rows).to_dict("records"), key=lambda row: order.index(row["method"])):
-        pictures = f"{row['n']:,} of {row['source']}" if row["n"] else "nothing"
-        lines.append(f"| {row['method']} | {pictures} | {' | '.join(f'{row[layer]:.1f}' for layer in LAYERS)} |")
+    first = next(iter(networks.values()))[0]
+    machine = f"{first['device']}, torch {first['torch']}"
+    lines = [f"At `{profile}` on {machine}; in %, over several seeds the mean ± the standard deviation:", ""]
+    lines += [f"| trained by | on | probed on | seeds | {' | '.join(LAYERS)} |", f"|{'---|' * (4 + len(LAYERS))}"]
+    order = in_order(method for method, *_ in networks)
+    for network, rows in sorted(networks.items(), key=lambda item: order.index(item[0][0])):
+        seeds = ", ".join(map(str, sorted({row["seed"] for row in rows})))
+        shares = [[row["accuracy"] for row in rows if row["layer"] == layer] for layer in LAYERS]
+        lines.append(f"| {' | '.join([*network, seeds, *map(_over_seeds, shares)])} |")
     return lines
+
+
+def _learned_from(row: dict[str, Any]) -> str:
+    pictures = f"{row['n']:,} of {row['source']}" if row["n"] else "nothing"
+    return f"{pictures}, without {row['left_out']}" if row["left_out"] else pictures
+
+
+def _over_seeds(shares: list[float]) -> str:
+    """The mean in percent, and the standard deviation where there are several."""
+    spread = f" ± {100 * statistics.stdev(shares):.1f}" if len(shares) > 1 else ""
+    return f"{100 * statistics.mean(shares):.1f}{spread}"
 
 
 def _bench_tables() -> list[str]:

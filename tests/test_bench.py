@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -150,6 +151,16 @@ def test_a_peers_map_is_understood(name: str) -> None:
     except ImportError as error:
         pytest.skip(f"a peer that only the bench needs: {error}")
     assert quality > 35
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a system that forks")
+def test_workers_beside_a_gpu_are_forks_of_a_server(leaves: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixteen that each import torch anew take longer than all that is timed; here two, without the GPU."""
+    beside_a_gpu = peers._workers_context(torch.device("cuda"))
+    assert beside_a_gpu.get_start_method() == "forkserver" and peers._workers_context(CPU).get_start_method() == "fork"
+    monkeypatch.setattr(peers, "_workers_context", lambda _: beside_a_gpu)
+    crops = peers.pil_loader(leaves, 16, 8, 2)()
+    assert crops.shape == (8, 3, 16, 16) and -1 <= crops.min() < crops.max() <= 1
 
 
 def test_the_training_bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

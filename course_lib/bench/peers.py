@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import multiprocessing
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from multiprocessing.context import BaseContext
 from typing import Any
 
 import numpy as np
@@ -188,12 +190,24 @@ class _PilCrops(torch.utils.data.IterableDataset):
             yield T.pil_to_tensor(self.transform(self.image))
 
 
+def _workers_context(device: torch.device) -> BaseContext:
+    """How workers are started: as cheaply as may be. A process that has used CUDA must not be forked; there they are
+    forks of a server that has imported all they need, once for all of them."""
+    if os.name != "posix":
+        return multiprocessing.get_context("spawn")
+    if device.type == "cpu":
+        return multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, "torchvision.transforms.v2"])
+    return context
+
+
 def pil_loader(source: Source, side: int, count: int, workers: int) -> Callable[[], Tensor]:
     """A call gives `count` crops made by torchvision on PIL images, an equal part from each of the workers.
 
     One batch of every worker a call, so that the workers, and not what they had ready, set the pace.
     """
-    context = "fork" if os.name == "posix" and source.device.type == "cpu" else "spawn"
+    context = _workers_context(source.device)
     images, pace = _PilCrops(source.to("cpu"), side, side * 3 // 2), {"num_workers": workers, "prefetch_factor": 1}
     loader = torch.utils.data.DataLoader(images, count // workers, multiprocessing_context=context, **pace)
     batches = iter(loader)
