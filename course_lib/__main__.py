@@ -169,6 +169,7 @@ def reference(
 @click.option("--seeds", default="0,1,2", show_default=True, metavar="0,1,2", help="Everything once for each.")
 @click.option("--data", multiple=True, default=("photos10",), show_default=True, help="Labelled sets to probe with.")
 @click.option("--steps", default=0, help="Of a training; by default the recipe's.")
+@click.option("--pictures", default=0, help="Labelled ones a probe sees at most; by default the profile's number.")
 @click.option("--every", is_flag=True, help="All combinations, instead of one axis at a time.")
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(min=1), help="Cells at a time, here.")
 @click.option("--scheduler", default="", metavar="ADDRESS", help="Of a Dask scheduler, whose workers run the cells.")
@@ -185,6 +186,7 @@ def run_sweep(
     seeds: str,
     data: tuple[str, ...],
     steps: int,
+    pictures: int,
     every: bool,
     jobs: int,
     scheduler: str,
@@ -213,8 +215,9 @@ def run_sweep(
         profile=runnable_profile(profile).name,
         steps=steps,
         every=every,
+        pictures=pictures,
     )
-    folder = out.absolute() if out else runs_folder("sweep", profile)
+    folder = out.absolute() if out else runs_folder("sweep", grid.kind)
     cells = grid.cells()
     count, seconds = expected(cells, folder)
     for cell in cells if dry_run else []:
@@ -223,7 +226,7 @@ def run_sweep(
     if not dry_run:
         click.echo(f"wrote {sweep(grid, folder, jobs, scheduler)}")
     if keep and not dry_run:
-        click.echo(f"wrote {keep_sweep(grid.profile, folder)}, to be unpacked in the root of a checkout")
+        click.echo(f"wrote {keep_sweep(grid, folder)}, to be unpacked in the root of a checkout")
 
 
 @main.command()

@@ -32,7 +32,8 @@ class Cell:
 
     method: a pretext method, "random" or "supervised". source, n: the images; n = 0 takes all. left_out: a part of the
     scheme, as in `CropScheme.without`. data: labelled sets to probe with, and for "supervised" to learn from, with
-    commas between them. steps: 0 takes the recipe's.
+    commas between them. steps: 0 takes the recipe's. pictures: that a probe is trained with, and as many that it is
+    tested with, at most; 0 takes the profile's.
     """
 
     method: str
@@ -43,6 +44,7 @@ class Cell:
     data: str
     profile: str
     steps: int = 0
+    pictures: int = 0
 
     @property
     def name(self) -> str:
@@ -52,7 +54,8 @@ class Cell:
             parts += [f"n{self.n or 'all'}", Path(self.source).name]
         parts += [f"without-{self.left_out}"] if self.left_out else []
         readable = re.sub(r"[^\w.-]+", "-", "_".join([*parts, f"seed{self.seed}"]))
-        facts = json.dumps(asdict(self), sort_keys=True)
+        known = {key: value for key, value in asdict(self).items() if value or key != "pictures"}  # younger than some
+        facts = json.dumps(known, sort_keys=True)
         return f"{readable}_{hashlib.sha256(facts.encode()).hexdigest()[:8]}"
 
     def parameters(self) -> dict[str, Any]:

@@ -103,17 +103,18 @@ def measure_again(
     return path
 
 
-def keep_sweep(profile: str, folder: Path) -> Path:
+def keep_sweep(grid: Grid, folder: Path) -> Path:
     """Write the table and the films of a sweep's finished cells into assets/, and both as one file, which it returns.
 
     folder: the sweep's. What was kept of other cells stays. For a machine that can be had for minutes only, such as a
-    lent GPU: a grid of few cells, and no notebooks.
+    lent GPU: a grid of few cells, and no notebooks. Of a grid with other probes the films are those of the profile's.
     """
-    kept = make_folder(assets_folder() / "reference")
-    rows = _latest((*load_reference_table(profile), *rows_of(folder)))
-    write_file(kept / f"{profile}-sweep.jsonl", as_lines(rows))
-    films = keep_films(sorted(folder.glob("*/trained/*.safetensors")), profile)
-    save_films(load_reference_films(profile) | films, kept / f"{profile}-films.safetensors")
+    kept, profile = make_folder(assets_folder() / "reference"), grid.profile
+    rows = _latest((*load_reference_table(grid.kind), *rows_of(folder)))
+    write_file(kept / f"{grid.kind}-sweep.jsonl", as_lines(rows))
+    if not grid.pictures:
+        films = keep_films(sorted(folder.glob("*/trained/*.safetensors")), profile)
+        save_films(load_reference_films(profile) | films, kept / f"{profile}-films.safetensors")
     return _pack(profile, folder)
 
 

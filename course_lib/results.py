@@ -125,9 +125,12 @@ def load_table(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def load_reference_table(profile: str) -> list[dict[str, Any]]:
-    """The rows of the reference's sweep; none where none was made yet."""
-    path = assets_folder() / "reference" / f"{profile}-sweep.jsonl"
+def load_reference_table(kind: str) -> list[dict[str, Any]]:
+    """The rows of one of the reference's sweeps; none where none was made yet.
+
+    kind: a profile, or what `course_lib.sweep.Grid` calls a grid with other probes.
+    """
+    path = assets_folder() / "reference" / f"{kind}-sweep.jsonl"
     return load_table(path) if path.is_file() else []
 
 

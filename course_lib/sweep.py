@@ -38,7 +38,8 @@ class Grid:
     `photographs` (a folder, or set:NAME), "all" are the training pictures of each labelled set without their labels,
     and "0" are the two bounds, the untrained network and the supervised one. sources: other single images in the
     photograph's place. left_out: parts of the scheme. data: labelled sets. every: all combinations of the axes;
-    otherwise one axis at a time is moved away from the centre, which is one photograph and the whole scheme.
+    otherwise one axis at a time is moved away from the centre, which is one photograph and the whole scheme. pictures:
+    as in `Cell`.
     """
 
     methods: Sequence[str]
@@ -52,6 +53,12 @@ class Grid:
     profile: str = "quick"
     steps: int = 0
     every: bool = False
+    pictures: int = 0
+
+    @property
+    def kind(self) -> str:
+        """What its table is called: tables with other probes than the profile's are kept apart."""
+        return f"{self.profile}-{self.pictures}" if self.pictures else self.profile
 
     def cells(self) -> list[Cell]:
         """All cells, those of a seed together, so that a grid that was broken off has whole seeds."""
@@ -67,7 +74,7 @@ class Grid:
             raise CourseError(f"N takes whole numbers and all, as in 0,1,10,1000,all; got {wrong[0]!r}")
 
     def _cells_of(self, seed: int) -> Iterator[Cell]:
-        base = Cell("", self.photograph, 1, "", seed, ",".join(self.data), self.profile, self.steps)
+        base = Cell("", self.photograph, 1, "", seed, ",".join(self.data), self.profile, self.steps, self.pictures)
         if "0" in self.numbers:
             yield replace(base, method="random", source="none", n=0)
             for name in self.data:

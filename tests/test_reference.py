@@ -122,7 +122,7 @@ def test_a_few_cells_become_part_of_it_without_a_run_of_the_notebooks(
         probed = [ProbeResult(layer, 0.7 + 0.02 * seed, 0.9, 0.1, 10_000) for layer in LAYERS]
         rows = [row | {"left_out": ""} for row in probe_rows("rotnet", "china", 1, "cifar10", probed, seed)]
         keep(record | {"seconds": 90, "peak_mb": 2500, "rows": rows}, cell, folder)
-        path = reference.keep_sweep("standard", folder)
+        path = reference.keep_sweep(replace(GRID, profile="standard"), folder)
     assert {row["seed"] for row in results.load_reference_table("standard")} == {0, 1}, "the other day's stays"
     assert list(results.load_reference_films("standard")) == [f"{method}/1/china" for method in METHODS[1:]]
     files = {f"assets/reference/standard-{what}" for what in ("sweep.jsonl", "films.safetensors")}
