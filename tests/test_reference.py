@@ -25,6 +25,7 @@ from course_lib.probes import ProbeResult, probe
 from course_lib.profiles import start
 from course_lib.results import TABLE_VERSION, band, load_reference, probe_rows
 from course_lib.sources import load_source
+from course_lib.sweep import Grid
 from course_lib.trained import pretrain, untrained
 
 GPU = {"device": "an H100", "torch": "2"}
@@ -122,7 +123,7 @@ def test_a_few_cells_become_part_of_it_without_a_run_of_the_notebooks(
         probed = [ProbeResult(layer, 0.7 + 0.02 * seed, 0.9, 0.1, 10_000) for layer in LAYERS]
         rows = [row | {"left_out": ""} for row in probe_rows("rotnet", "china", 1, "cifar10", probed, seed)]
         keep(record | {"seconds": 90, "peak_mb": 2500, "rows": rows}, cell, folder)
-        path = reference.keep_sweep(replace(GRID, profile="standard"), folder)
+        path = reference.keep_sweep(Grid(["rotnet"], [seed], ["cifar10"], "", profile="standard"), folder)
     assert {row["seed"] for row in results.load_reference_table("standard")} == {0, 1}, "the other day's stays"
     assert list(results.load_reference_films("standard")) == [f"{method}/1/china" for method in METHODS[1:]]
     files = {f"assets/reference/standard-{what}" for what in ("sweep.jsonl", "films.safetensors")}
@@ -135,6 +136,25 @@ def test_a_few_cells_become_part_of_it_without_a_run_of_the_notebooks(
     table = readme.read_text()
     assert f"| rotnet | 1 of china | cifar10 | 0, 1 |{' 71.0 ± 1.4 |' * len(LAYERS)}" in table
     assert "At `standard` on an H100, torch 2; in %, over several seeds the mean ±" in table
+
+
+def test_cells_with_other_probes_are_kept_apart(course: Course, tmp_path: Path) -> None:
+    for pictures in (0, 500):
+        cell = Cell("rotnet", "china", 1, "", 0, "photos10", "quick", pictures=pictures)
+        folder = tmp_path / f"sweep-{pictures}"
+        course({}, "quick", make_folder(folder / cell.name))
+        record = {"version": TABLE_VERSION, "cell": asdict(cell), "code": "abc", "machine": GPU}
+        probed = [ProbeResult("conv2", 0.5 + pictures / 1e4, 0.9, 0.1, 10)]
+        keep(
+            record | {"seconds": 9, "peak_mb": 9, "rows": probe_rows("rotnet", "china", 1, "x", probed, 0)},
+            cell,
+            folder,
+        )
+        grid = Grid(["rotnet"], [0], ["photos10"], "", pictures=pictures)
+        path = reference.keep_sweep(grid, folder)
+    tables = [results.load_reference_table(kind) for kind in ("quick", "quick-500")]
+    assert [[row["accuracy"] for row in table] for table in tables] == [[0.5], [0.55]]
+    assert "assets/reference/quick-500-sweep.jsonl" in zipfile.ZipFile(path).namelist()
 
 
 def test_a_part_is_measured_again_and_the_rest_stays(course: Course, tmp_path: Path) -> None:

@@ -138,6 +138,15 @@ def test_names_differ_where_cells_do_and_hold_no_path() -> None:
     one, other = cell(source="/home/ada/my photos"), cell(source="/home/bob/my photos")
     assert one.name != other.name and one.name.startswith("rotnet_n1_my-photos_seed0_")
     assert cell(left_out="all").name.startswith("rotnet_n1_china_without-all_seed0_")
+    assert cell().name == "rotnet_n1_china_seed0_b40b37cd", (
+        "cells that were finished before there was `pictures` are found"
+    )
+    assert cell(pictures=500).name != cell().name
+
+
+def test_other_probes_than_the_profiles_make_another_table() -> None:
+    assert grid().kind == "quick" and {c.pictures for c in grid().cells()} == {0}
+    assert grid(pictures=500).kind == "quick-500" and {c.pictures for c in grid(pictures=500).cells()} == {500}
 
 
 def test_a_sweep_runs_every_cell_once_and_writes_one_table(log: Path, tmp_path: Path) -> None:
