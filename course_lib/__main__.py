@@ -169,7 +169,12 @@ def reference(
 @click.option("--seeds", default="0,1,2", show_default=True, metavar="0,1,2", help="Everything once for each.")
 @click.option("--data", multiple=True, default=("photos10",), show_default=True, help="Labelled sets to probe with.")
 @click.option("--steps", default=0, help="Of a training; by default the recipe's.")
-@click.option("--pictures", default=0, help="Labelled ones a probe sees at most; by default the profile's number.")
+@click.option(
+    "--pictures",
+    default=0,
+    type=click.IntRange(min=0),
+    help="Labelled ones to train, and to test, a probe with, at most, in a table of its own; by default the profile's.",
+)
 @click.option("--every", is_flag=True, help="All combinations, instead of one axis at a time.")
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(min=1), help="Cells at a time, here.")
 @click.option("--scheduler", default="", metavar="ADDRESS", help="Of a Dask scheduler, whose workers run the cells.")
