@@ -26,12 +26,8 @@ from course_lib.laws import LAWS, measured
 from course_lib.pretext import Shown
 from course_lib.sources import Source
 
-_BESIDE = {
-    "loc": "upper left",
-    "bbox_to_anchor": (1, 1),
-    "title": None,
-    "frameon": False,
-}  # a legend that hides no line
+# A legend that hides no line.
+_BESIDE = {"loc": "upper left", "bbox_to_anchor": (1, 1), "title": None, "frameon": False}
 _OTHERS = ("#E69F00", "#8B5A00", "#7A3B69", "#004D40", "#5E5E00", "#1A237E")  # what is no method, in turn
 
 

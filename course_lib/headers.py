@@ -23,9 +23,6 @@ from course_lib.networks import LAYERS
 from course_lib.notebooks import EXPERIMENT, find_notebooks
 from course_lib.results import assets_folder, load_reference, load_reference_table
 
-MANY = 50_000
-"""Pictures of the sweep at `quick` whose probes see all of CIFAR-10."""
-
 _RULE = "|---|---|---|---|---|"
 _PLACE = re.compile(r"git\+https://github\.com/[^\s/]+/\S+")
 
@@ -54,7 +51,8 @@ def write_measured(readme: Path) -> list[Path]:
         cost = _cost(costs[path.stem]) if path.stem in costs else ""
         table.append(f"| [{title(path)}](notebooks/{path.name}) | {cost} |")
     texts = {"notebooks": table, "bench": _bench_tables()}
-    texts |= {kind: _accuracy_table(kind) for kind in ("standard", f"quick-{MANY}")}
+    kinds = [path.name.removesuffix("-sweep.jsonl") for path in assets_folder().glob("reference/*-sweep.jsonl")]
+    texts |= {kind: _accuracy_table(kind) for kind in kinds}
     for name, lines in texts.items():
         changed += _edit(readme, lambda source, name=name, lines=lines: fill(source, name, "\n".join(["", *lines, ""])))
     return list(dict.fromkeys(changed))

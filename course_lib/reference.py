@@ -110,7 +110,7 @@ def keep_sweep(grid: Grid, folder: Path) -> Path:
     lent GPU: a grid of few cells, and no notebooks. Of a grid with other probes the films are those of the profile's.
     """
     kept, profile = make_folder(assets_folder() / "reference"), grid.profile
-    rows = _latest((*load_reference_table(grid.kind), *rows_of(folder)))
+    rows = _latest((*load_reference_table(grid.kind), *rows_of(folder, grid.pictures)))
     write_file(kept / f"{grid.kind}-sweep.jsonl", as_lines(rows))
     if not grid.pictures:
         films = keep_films(sorted(folder.glob("*/trained/*.safetensors")), profile)

@@ -118,7 +118,7 @@ def sweep(grid: Grid, folder: Path, jobs: int = 1, scheduler: str = "") -> Path:
             except CourseError as error:
                 failed.append(str(error))
             bar.update()
-    path = write_file(make_folder(folder) / TABLE, as_lines(rows_of(folder)))
+    path = write_file(make_folder(folder) / TABLE, as_lines(rows_of(folder, grid.pictures)))
     if failed:
         raise CourseError(f"{len(failed)} of {len(cells)} cells failed; the first: {failed[0]}")
     return path
@@ -131,11 +131,15 @@ def expected(cells: Sequence[Cell], folder: Path) -> tuple[int, float]:
     return len(cells) - len(records), (len(cells) - len(records)) * mean
 
 
-def rows_of(folder: Path) -> list[dict[str, Any]]:
-    """The rows of all finished cells below `folder`, whichever grid they were of, each with where it is from."""
+def rows_of(folder: Path, pictures: int = 0) -> list[dict[str, Any]]:
+    """The rows of all finished cells below `folder`, whichever grid they were of, each with where it is from.
+
+    pictures: of the cells' probes, as in `Cell`; those with others are left out, since they are another measurement.
+    """
     rows = []
     for path in sorted(folder.glob(f"*/{RECORD}")):
-        if record := read_record(path):
+        record = read_record(path)
+        if record and record["cell"].get("pictures", 0) == pictures:
             origin = {key: record["cell"][key] for key in ("profile", "steps")}
             origin |= {"version": TABLE_VERSION, "code": record["code"]}
             machine = {key: record["machine"][key] for key in ("device", "torch")}

@@ -141,7 +141,7 @@ def test_a_few_cells_become_part_of_it_without_a_run_of_the_notebooks(
 def test_cells_with_other_probes_are_kept_apart(course: Course, tmp_path: Path) -> None:
     for pictures in (0, 500):
         cell = Cell("rotnet", "china", 1, "", 0, "photos10", "quick", pictures=pictures)
-        folder = tmp_path / f"sweep-{pictures}"
+        folder = tmp_path / "one for both"
         course({}, "quick", make_folder(folder / cell.name))
         record = {"version": TABLE_VERSION, "cell": asdict(cell), "code": "abc", "machine": GPU}
         probed = [ProbeResult("conv2", 0.5 + pictures / 1e4, 0.9, 0.1, 10)]
