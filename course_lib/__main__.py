@@ -9,12 +9,13 @@ from typing import Any
 
 import click
 
-from course_lib.arguments import Sentences, from_here, names
-from course_lib.bench_command import bench
-from course_lib.errors import CourseError
+from course_lib.bench.command import bench
+from course_lib.data.loading import from_here
+from course_lib.experiments.command import claims, reference, run_sweep
 from course_lib.grading.command import grade, release
 from course_lib.profiles import PROFILES, Profile
-from course_lib.reference_command import claims, reference, run_sweep
+from course_lib.support.arguments import Sentences, names
+from course_lib.support.errors import CourseError
 
 
 @click.group(cls=Sentences)
@@ -50,9 +51,9 @@ def run(
     With --image, a photograph or a folder of them, as often as you like: one page for each instead, by notebook 13, and
     a gallery that leads to them. Pages that are in --out already are kept.
     """
-    from course_lib.files import make_folder
-    from course_lib.notebooks import find_notebooks
-    from course_lib.runs import describe, new_run_folder, run_notebooks
+    from course_lib.experiments.runs import describe, new_run_folder, run_notebooks
+    from course_lib.support.files import make_folder
+    from course_lib.support.notebooks import find_notebooks
 
     if only and not names(only):
         raise CourseError(f"--only takes numbers or names of notebooks, as in 02,06; got {only!r}")
@@ -71,8 +72,8 @@ def _parameters(
     profile: str, given: Sequence[tuple[str, str]], paths: Sequence[Path]
 ) -> tuple[dict[Path, dict[str, Any]], Profile]:
     """The parameters of each notebook, by the options --profile and -p, and the profile that they are run at."""
-    from course_lib.notebooks import set_parameters
     from course_lib.profiles import runnable_profile
+    from course_lib.support.notebooks import set_parameters
 
     values = {"PROFILE": profile} | {name: from_here(name, value) for name, value in given}
     parameters = set_parameters(values, paths)
@@ -83,9 +84,9 @@ def _make_gallery(
     images: tuple[Path, ...], profile: str, given: tuple[tuple[str, str], ...], out: Path | None, more: bool
 ) -> None:
     """Make the gallery, and end: 0 where every photograph has its page."""
-    from course_lib.notebooks import find_notebooks
-    from course_lib.trained import runs_folder
-    from course_lib.your_image.gallery import NOTEBOOK, make_gallery
+    from course_lib.experiments.gallery import NOTEBOOK, make_gallery
+    from course_lib.support.files import runs_folder
+    from course_lib.support.notebooks import find_notebooks
 
     if more or "SOURCE" in dict(given):
         raise CourseError("--image runs notebook 13 on pictures of yours; leave out --only, --json and -p SOURCE")
@@ -110,11 +111,11 @@ def train_method(method: str, profile: str, source: str, n: int, seed: int, step
 
     On several GPUs: torchrun --nproc_per_node=8 -m course_lib train METHOD, or accelerate launch in its place.
     """
-    from course_lib import distributed
-    from course_lib.datasets import CropDataset
+    from course_lib.data.datasets import CropDataset
+    from course_lib.data.loading import load_source
     from course_lib.profiles import start
-    from course_lib.sources import load_source
-    from course_lib.trained import pretrain
+    from course_lib.support import distributed
+    from course_lib.training.trained import pretrain
 
     distributed.join()
     course = start(profile, seed)
@@ -128,9 +129,8 @@ def train_method(method: str, profile: str, source: str, n: int, seed: int, step
 @click.option("--fix", is_flag=True, help="Take outputs, counts and widget state out first.")
 def lint(paths: tuple[Path, ...], fix: bool) -> None:
     """Say what keeps notebooks from being committed; exit status 1 if anything does."""
-    from course_lib.anatomy import lint as problems_of
-    from course_lib.anatomy import strip
-    from course_lib.notebooks import find_notebooks
+    from course_lib.authoring.lint import lint as problems_of
+    from course_lib.support.notebooks import find_notebooks, strip
 
     chosen = list(paths) or find_notebooks()
     if fix:
@@ -144,7 +144,7 @@ def lint(paths: tuple[Path, ...], fix: bool) -> None:
 @main.command()
 def headers() -> None:
     """Write what the reference run measured into the notebooks and the README."""
-    from course_lib.headers import write_measured
+    from course_lib.authoring.headers import write_measured
 
     _report(write_measured(Path("README.md")))
 
@@ -154,7 +154,7 @@ def headers() -> None:
 @click.option("--branch", default="main", show_default=True)
 def badges(repo: str, branch: str) -> None:
     """Write badges that open the notebooks on Colab and Binder, and the address that Colab installs from."""
-    from course_lib.headers import write_badges
+    from course_lib.authoring.headers import write_badges
 
     _report(write_badges(repo, branch, Path("README.md")))
 

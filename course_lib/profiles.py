@@ -7,20 +7,22 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from course_lib.errors import CourseError, unknown
-from course_lib.machine import describe_device, this_device
-from course_lib.networks import AlexNet, Trunk
+from course_lib.networks.alexnet import AlexNet
+from course_lib.networks.trunk import Trunk
+from course_lib.support.errors import CourseError, unknown
+from course_lib.support.machine import describe_device, this_device
 
 
 @dataclass(frozen=True)
 class Profile:
     """The sizes of a run.
 
-    side: pixels of a crop. width, form, first: the AlexNet, as in `course_lib.networks`. hidden: units of the head's
-    hidden layers. d: crops. train, test: labelled pictures that a probe uses at most. numbers: features a layer that a
-    probe sees. gpu: whether a GPU is needed. stage_width: factor on the filters of networks that are no AlexNet, as in
-    `course_lib.trunks`. network: the one that is trained. How long and how fast a method is trained stands in the
-    method's own file.
+    side: pixels of a crop. width, form, first: the AlexNet, as in `course_lib.networks.alexnet`. hidden: units of the
+    head's hidden layers. d: crops. train, test: labelled pictures that a probe uses at most. numbers: features a layer
+    that a probe sees. gpu: whether a GPU is needed. stage_width: factor on the filters of networks that are no AlexNet,
+    as in
+    `course_lib.networks.others`. network: the one that is trained. How long and how fast a method is trained stands in
+    the method's own file.
     """
 
     name: str
@@ -45,7 +47,7 @@ class Profile:
         first = first or self.first
         if self.network == "alexnet":
             return AlexNet(self.side, self.width, self.form, first)
-        from course_lib.trunks import OtherTrunk  # here, since other notebooks have no use for torchvision's networks
+        from course_lib.networks.others import OtherTrunk
 
         return OtherTrunk(self.network, self.side, self.stage_width, first)
 
@@ -105,7 +107,9 @@ class Course:
     device: torch.device
 
     def using(self, network: str, seed: int) -> Course:
-        """The same course with another network, `alexnet` or a key of `course_lib.trunks.OTHERS`, and another seed."""
+        """The same course with another network, `alexnet` or a key of `course_lib.networks.others.OTHERS`, and another
+        seed.
+        """
         return replace(self, profile=replace(self.profile, network=network), seed=seed)
 
 

@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from course_lib.exercises import find_exercise
-from course_lib.grading.self_test import load_corpus
+from course_lib.grading.attacks import corpus as CORPUS
 from course_lib.grading.trusted import Trusted, read_trusted
-from course_lib.notebooks import find_notebooks
-
-CORPUS = load_corpus()
+from course_lib.support.notebooks import find_notebooks
 
 
 def template(name: str = CORPUS.NOTEBOOK) -> dict[str, Any]:

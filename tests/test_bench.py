@@ -13,18 +13,19 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from course_lib import bench
 from course_lib.__main__ import main
-from course_lib.arithmetic import fastest
-from course_lib.bench import Peer, compare, kmeans, peers, probes
+from course_lib.bench import kmeans, peers, probes
+from course_lib.bench import report as bench
 from course_lib.bench.crops import grid_sample, own_peers
+from course_lib.bench.report import Peer, compare
 from course_lib.bench.training import training_peers
 from course_lib.bench.widgets import bench_widgets
-from course_lib.crops import CropScheme
-from course_lib.datasets import CropDataset
+from course_lib.data.crops import CropScheme
+from course_lib.data.datasets import CropDataset
+from course_lib.data.quality import exact_crops, psnr
+from course_lib.data.sources import Source, generate
 from course_lib.profiles import PROFILES
-from course_lib.quality import exact_crops, psnr
-from course_lib.sources import Source, generate
+from course_lib.training.arithmetic import fastest
 
 ROW = {"who", "what", "side", "rate", "unit", "ratio_to_ours", "quality"}
 CPU = torch.device("cpu")

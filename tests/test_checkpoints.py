@@ -18,12 +18,12 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from course_lib.checkpoints import Checkpoints, State
-from course_lib.errors import CourseError
-from course_lib.pretext import Batch
+from course_lib.pretext.method import Batch
 from course_lib.pretext.rotnet import RotNet
-from course_lib.steps import History, Training
-from course_lib.training import fit
+from course_lib.support.errors import CourseError
+from course_lib.training.checkpoints import Checkpoints, State
+from course_lib.training.loop import fit
+from course_lib.training.steps import History, Training
 
 NAMES = tuple(tiny.RECIPES)
 
@@ -215,7 +215,7 @@ def test_a_full_disk_is_said_and_costs_nothing_else(
     def full(*_: object) -> None:
         raise CourseError("the disk is full; free some space and run again")
 
-    monkeypatch.setattr("course_lib.checkpoints.write_file", full)
+    monkeypatch.setattr("course_lib.training.checkpoints.write_file", full)
     one, _ = tiny.train("rotnet", tmp_path)
     assert "No checkpoint was kept: the disk is full" in capsys.readouterr().out
     assert same(weights(one), unbroken["rotnet"][0])
@@ -235,8 +235,8 @@ def test_a_loss_that_is_no_number_goes_back_to_the_last_good_checkpoint(
 
     monkeypatch.setattr(RotNet, "loss", loss)
     one = tiny.method("rotnet")
-    monkeypatch.setattr("course_lib.checkpoints.EVERY", 0.0)
-    monkeypatch.setattr("course_lib.checkpoints.PATIENCE", 0)
+    monkeypatch.setattr("course_lib.training.checkpoints.EVERY", 0.0)
+    monkeypatch.setattr("course_lib.training.checkpoints.PATIENCE", 0)
     checkpoints = Checkpoints(tmp_path / "x.safetensors", "x")
     with pytest.raises(RuntimeError, match="no number at step 7; lower the learning rate, now 0.02; .* back at step 7"):
         fit(one, tiny.crops(), tiny.RECIPES["rotnet"], checkpoints=checkpoints)
@@ -248,6 +248,6 @@ def test_the_arithmetic_that_a_training_began_with_is_kept(tmp_path: Path, monke
     half_trained(tmp_path, monkeypatch)
     began = Training(tiny.method("rotnet"), tiny.crops(), tiny.RECIPES["rotnet"], 0, False).arithmetic
     other = "float32" if began.precision == "bfloat16" else "bfloat16"
-    monkeypatch.setattr("course_lib.steps.fastest", lambda *_: type(began)(other, not began.channels_last))
+    monkeypatch.setattr("course_lib.training.steps.fastest", lambda *_: type(began)(other, not began.channels_last))
     _, history = tiny.train("rotnet", tmp_path)
     assert history.precision == began.precision

@@ -10,10 +10,10 @@ from click.testing import CliRunner
 from scipy.stats import ttest_rel
 
 from course_lib.__main__ import main
-from course_lib.claims import CLAIMS, Claim, as_text, judge
-from course_lib.errors import CourseError
-from course_lib.evidence import FAILS, HOLDS, UNDECIDED, Accuracies, as_table, interval, points_above
-from course_lib.networks import LAYERS
+from course_lib.evidence.claims import CLAIMS, Claim, as_text, judge
+from course_lib.evidence.intervals import FAILS, HOLDS, UNDECIDED, Accuracies, as_table, interval, points_above
+from course_lib.networks.alexnet import LAYERS
+from course_lib.support.errors import CourseError
 
 NOISE = (0.001, -0.002, 0.0015, -0.0005, 0.0)
 
@@ -153,13 +153,15 @@ def test_rows_without_a_method_are_refused() -> None:
 
 
 def test_the_command_writes_what_it_says(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("course_lib.results.load_reference", lambda profile: {"probes": rows(**PAPER), "measures": []})
-    monkeypatch.setattr("course_lib.sweep.own_table", lambda profile: [])
+    monkeypatch.setattr(
+        "course_lib.evidence.results.load_reference", lambda profile: {"probes": rows(**PAPER), "measures": []}
+    )
+    monkeypatch.setattr("course_lib.evidence.results.own_table", lambda profile: [])
     result = CliRunner().invoke(main, ["claims", "--json", str(tmp_path / "new" / "claims.json")])
     assert result.exit_code == 0 and result.output.startswith("holds     one image matches labels at conv1 (cifar10;")
     written = json.loads((tmp_path / "new" / "claims.json").read_text())["claims"]
     assert [set(row) for row in written] == [{"id", "claim", "verdict", "numbers"}] * len(CLAIMS)
-    monkeypatch.setattr("course_lib.results.load_reference", lambda profile: None)
+    monkeypatch.setattr("course_lib.evidence.results.load_reference", lambda profile: None)
     result = CliRunner().invoke(main, ["claims"])
     assert result.exit_code == 2 and "no reference run at 'quick' yet" in result.output
 

@@ -15,13 +15,14 @@ import pytest
 from click.testing import CliRunner, Result
 from conftest import ROOT, require
 
-from course_lib import files, headers, notebooks
 from course_lib.__main__ import main
-from course_lib.arguments import from_here
-from course_lib.errors import CourseError
-from course_lib.files import make_folder, write_file
-from course_lib.reference import _without_path
-from course_lib.runs import new_run_folder
+from course_lib.authoring import headers
+from course_lib.data.loading import from_here
+from course_lib.experiments.reference import _without_path
+from course_lib.experiments.runs import new_run_folder
+from course_lib.support import files, notebooks
+from course_lib.support.errors import CourseError
+from course_lib.support.files import make_folder, write_file
 
 BAD = ROOT / "tests/bad_notebooks"
 SANDBOX = ("--bind", "/", "/", "--dev", "/dev")
@@ -106,7 +107,8 @@ def test_a_read_only_folder(tmp_path: Path) -> None:
     """In a name space where the folder is mounted read-only, so that it holds for the superuser too."""
     require("bwrap", *SANDBOX, "true")
     code = (
-        f"from course_lib.runs import new_run_folder; from pathlib import Path; new_run_folder(Path({str(tmp_path)!r}))"
+        "from pathlib import Path; from course_lib.experiments.runs import new_run_folder;"
+        f"new_run_folder(Path({str(tmp_path)!r}))"
     )
     command = ["bwrap", *SANDBOX, "--ro-bind", str(tmp_path), str(tmp_path), sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
@@ -117,8 +119,8 @@ def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
     """On a disk of a megabyte: the sentence, the old file as it was, and no leftovers."""
     require("bwrap", *SANDBOX, "true")
     code = """
-from course_lib.errors import CourseError
-from course_lib.files import write_file
+from course_lib.support.errors import CourseError
+from course_lib.support.files import write_file
 from pathlib import Path
 write_file("/full/results.json", "old")
 try:
@@ -252,10 +254,10 @@ def test_seeds_that_are_no_numbers_are_refused() -> None:
 
 
 def test_a_network_trained_on_the_command_line_is_what_a_notebook_loads(capsys: pytest.CaptureFixture[str]) -> None:
-    from course_lib.datasets import CropDataset
+    from course_lib.data.datasets import CropDataset
+    from course_lib.data.loading import load_source
     from course_lib.profiles import start
-    from course_lib.sources import load_source
-    from course_lib.trained import pretrain
+    from course_lib.training.trained import pretrain
 
     done = CliRunner().invoke(main, ["train", "rotnet", "--source", "flower", "--steps", "2"])
     assert done.exit_code == 0 and "rotnet: 2 of 2 steps" in done.output, done.output

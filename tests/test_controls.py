@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from course_lib import controls as module
-from course_lib.controls import colours, controls, looked, patch_network, patches, permuted, pixels, whitening
-from course_lib.datasets import CropDataset, LabelledImages
-from course_lib.networks import LAYERS, AlexNet
-from course_lib.probes import ProbeResult, probe
-from course_lib.sources import Source, generate
+from course_lib.data.datasets import CropDataset, LabelledImages
+from course_lib.data.sources import Source, generate
+from course_lib.networks.alexnet import LAYERS, AlexNet
+from course_lib.probes import controls as module
+from course_lib.probes.controls import colours, controls, looked, patch_network, patches, permuted, pixels, whitening
+from course_lib.probes.probe import probe
+from course_lib.probes.result import ProbeResult
 
 
 def network(seed: int = 0, edges: bool = False) -> AlexNet:

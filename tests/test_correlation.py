@@ -12,17 +12,24 @@ from sklearn.svm import SVC
 from test_method_panels import slide
 from torch import Tensor
 
-from course_lib.crops import Crops, CropScheme
-from course_lib.errors import CourseError
-from course_lib.images import to_grey
-from course_lib.one_example.correlation import correlate, correlation_filter, find_peak, inside, normalised, whitener
-from course_lib.one_example.panels import filter_panel
-from course_lib.one_example.pictures import planes, track_errors
-from course_lib.one_example.tracking import track, window_at, windows_beside
-from course_lib.one_example.views import box_in, place_in, square_at, views_with, walk
-from course_lib.one_example.widgets import explore_filter
-from course_lib.render import render
-from course_lib.sources import Source, generate
+from course_lib.data.crops import Crops, CropScheme
+from course_lib.data.images import to_grey
+from course_lib.data.render import render
+from course_lib.data.sources import Source, generate
+from course_lib.lessons.one_example.correlation import (
+    correlate,
+    correlation_filter,
+    find_peak,
+    inside,
+    normalised,
+    whitener,
+)
+from course_lib.lessons.one_example.panels import filter_panel
+from course_lib.lessons.one_example.pictures import planes, track_errors
+from course_lib.lessons.one_example.tracking import track, window_at, windows_beside
+from course_lib.lessons.one_example.views import box_in, place_in, square_at, views_with, walk
+from course_lib.lessons.one_example.widgets import explore_filter
+from course_lib.support.errors import CourseError
 
 BOX = torch.tensor([120.0, 80, 184, 144])
 CENTRE = torch.tensor([[152.0, 112]])

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest, kstest
 
-from course_lib.crops import (
+from course_lib.data.crops import (
     AREA_LAWS,
     PARTS_OF_SCHEME,
     Crops,
@@ -22,7 +22,8 @@ from course_lib.crops import (
     smallest_side,
     uniforms,
 )
-from course_lib.sources import Source, load_source
+from course_lib.data.loading import load_source
+from course_lib.data.sources import Source
 
 schemes = st.builds(
     CropScheme,

@@ -9,11 +9,27 @@ import numpy as np
 import pytest
 import torch
 
-from course_lib.depth import AXES, Place, convolutions, curve, gap, parameters_below, places, reached, read_at
-from course_lib.depth_pictures import COLOURS, MARKERS, place_panel, readings, where_layers_are
-from course_lib.method_widgets import explore_places
-from course_lib.networks import LAYERS, AlexNet
-from course_lib.trunks import OTHERS, OtherTrunk
+from course_lib.lessons.depths.depth import (
+    AXES,
+    Place,
+    convolutions,
+    curve,
+    gap,
+    parameters_below,
+    places,
+    reached,
+    read_at,
+)
+from course_lib.lessons.depths.pictures import (
+    COLOURS,
+    MARKERS,
+    explore_places,
+    place_panel,
+    readings,
+    where_layers_are,
+)
+from course_lib.networks.alexnet import LAYERS, AlexNet
+from course_lib.networks.others import OTHERS, OtherTrunk
 
 
 @functools.cache

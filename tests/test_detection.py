@@ -21,13 +21,13 @@ from torch import Tensor
 from torchvision.datasets import VOCDetection
 from torchvision.ops import box_iou
 
-from course_lib.applications import cutouts, voc
-from course_lib.applications.boxes import Boxes, Found
-from course_lib.applications.cutouts import CLASSES, DIFFICULT, HIDDEN, SIZES, make_scene
-from course_lib.applications.detection import SIZES as DETECTORS
-from course_lib.applications.detection import Detector, freeze_below, mirrored, train_detector
-from course_lib.applications.detection_pictures import precision_over_recall, side_by_side, true_boxes
-from course_lib.applications.precision import (
+from course_lib.lessons.uses import cutouts, voc
+from course_lib.lessons.uses.boxes import Boxes, Found
+from course_lib.lessons.uses.cutouts import CLASSES, DIFFICULT, HIDDEN, SIZES, make_scene
+from course_lib.lessons.uses.detection import SIZES as DETECTORS
+from course_lib.lessons.uses.detection import Detector, freeze_below, mirrored, train_detector
+from course_lib.lessons.uses.detection_pictures import precision_over_recall, side_by_side, true_boxes
+from course_lib.lessons.uses.precision import (
     average_precision,
     by_all_recalls,
     by_torchmetrics,
@@ -38,14 +38,14 @@ from course_lib.applications.precision import (
     overlap,
     precision_recall,
 )
-from course_lib.applications.voc import BoxedPictures, load_voc, render_voc
-from course_lib.errors import CourseError
-from course_lib.networks import LAYERS
-from course_lib.pretext import Batch
+from course_lib.lessons.uses.voc import BoxedPictures, load_voc, render_voc
+from course_lib.networks.alexnet import LAYERS
+from course_lib.networks.others import OtherTrunk
+from course_lib.pretext.method import Batch
+from course_lib.pretext.recipes import Recipe
 from course_lib.profiles import PROFILES, Course
-from course_lib.recipes import Recipe
-from course_lib.training import fit
-from course_lib.trunks import OtherTrunk
+from course_lib.support.errors import CourseError
+from course_lib.training.loop import fit
 
 FLOOR = 0.4
 """Mean average precision of an untrained trunk, all frozen, at `quick`: over seeds 0, 1 and 2 0.51, standard deviation
@@ -55,7 +55,7 @@ FLOOR = 0.4
 @pytest.fixture(autouse=True)
 def plain(monkeypatch: pytest.MonkeyPatch) -> None:
     """float32, on every machine."""
-    monkeypatch.setattr("course_lib.steps.fastest", lambda *_: tiny.Arithmetic())
+    monkeypatch.setattr("course_lib.training.steps.fastest", lambda *_: tiny.Arithmetic())
 
 
 @pytest.fixture(scope="module")
@@ -432,7 +432,7 @@ def test_pictures_and_objects_of_any_kind_can_be_trained_on(course: Course, tmp_
 
 def test_a_narrow_resnet_is_trained_with_channels_first(train: BoxedPictures, monkeypatch: pytest.MonkeyPatch) -> None:
     """With channels last its backward pass may end the process, and no test could say so."""
-    monkeypatch.setattr("course_lib.steps.fastest", lambda *_: tiny.Arithmetic(channels_last=True))
+    monkeypatch.setattr("course_lib.training.steps.fastest", lambda *_: tiny.Arithmetic(channels_last=True))
     one = Detector(OtherTrunk("resnet18", 32, 0.125), CLASSES, replace(DETECTORS["quick"], frozen=2))
     loss = Detector.loss
 

@@ -13,9 +13,9 @@ from test_method_panels import slide
 from torch import Tensor
 from torchvision.ops import box_iou, nms
 
-from course_lib.applications.precision import overlap
-from course_lib.one_example.detections import Calibration, Detections, calibrate, detect, judged, suppress
-from course_lib.one_example.exemplar import (
+from course_lib.data.sources import generate
+from course_lib.lessons.one_example.detections import Calibration, Detections, calibrate, detect, judged, suppress
+from course_lib.lessons.one_example.exemplar import (
     Background,
     Template,
     fit_lda,
@@ -27,12 +27,12 @@ from course_lib.one_example.exemplar import (
     whiten,
     windows_at,
 )
-from course_lib.one_example.hog import CELL, HogPyramid, by_cell, hog_map
-from course_lib.one_example.margin import widest_margin
-from course_lib.one_example.panels import template_panel
-from course_lib.one_example.pictures import detections_picture, mining_picture, strokes, templates
-from course_lib.one_example.widgets import explore_template
-from course_lib.sources import generate
+from course_lib.lessons.one_example.hog import CELL, HogPyramid, by_cell, hog_map
+from course_lib.lessons.one_example.margin import widest_margin
+from course_lib.lessons.one_example.panels import template_panel
+from course_lib.lessons.one_example.pictures import detections_picture, mining_picture, strokes, templates
+from course_lib.lessons.one_example.widgets import explore_template
+from course_lib.lessons.uses.precision import overlap
 
 
 def draws(*shape: int, seed: int = 0) -> Tensor:

@@ -13,13 +13,13 @@ import pandas as pd
 import pytest
 import torch
 
-from course_lib.crops import area_share, crop_size
-from course_lib.errors import CourseError
+from course_lib.data.crops import area_share, crop_size
 from course_lib.exercises import Mistake, attempted, check, examine, find_exercises, judge
 from course_lib.exercises.asking import ask
 from course_lib.exercises.compare import difference, explain_numbers, numbers
 from course_lib.exercises.plain import Other, Raised
-from course_lib.networks import fold_batchnorm
+from course_lib.networks.trunk import fold_batchnorm
+from course_lib.support.errors import CourseError
 
 EXERCISES = find_exercises()
 MISTAKES = [(key, mistake) for key, exercise in EXERCISES.items() for mistake in exercise.mistakes]

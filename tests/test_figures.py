@@ -12,11 +12,12 @@ import pytest
 import torch
 from PIL import Image
 
-from course_lib import charts, figures
-from course_lib.crops import CropScheme
-from course_lib.figures import COLOURS, MARKERS, Picture, tile, to_pixels
-from course_lib.pretext import method_names
-from course_lib.sources import Source, load_source
+from course_lib.data.crops import CropScheme
+from course_lib.data.loading import load_source
+from course_lib.data.sources import Source
+from course_lib.pictures import charts, figures
+from course_lib.pictures.figures import COLOURS, MARKERS, Picture, tile, to_pixels
+from course_lib.pretext.method import method_names
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +84,7 @@ def test_the_readmes_figures_are_there(request: pytest.FixtureRequest) -> None:
 
 
 def test_a_method_of_the_readers_own_is_drawn_too() -> None:
-    from course_lib.charts import accuracy_by_layer
+    from course_lib.pictures.charts import accuracy_by_layer
 
     rows = [{"method": m, "layer": "conv1", "accuracy": 0.5, "seed": 0} for m in ("rotnet", "mine")]
     assert "mine 50 at conv1" in accuracy_by_layer(rows, "Probes").caption

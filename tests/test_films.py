@@ -11,13 +11,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from course_lib.crops import CropScheme
-from course_lib.datasets import CropDataset
-from course_lib.films import KEPT, Film, first_layers, keep_films, load_films, save_films
-from course_lib.filters import by_frequency
+from course_lib.data.crops import CropScheme
+from course_lib.data.datasets import CropDataset
+from course_lib.data.loading import load_source
+from course_lib.evidence.films import KEPT, Film, first_layers, keep_films, load_films, save_films
+from course_lib.networks.filters import by_frequency
 from course_lib.profiles import start
-from course_lib.sources import load_source
-from course_lib.trained import pretrain
+from course_lib.training.trained import pretrain
 
 
 def write(path: Path, method: str = "rotnet", data: Any = None, last: int = 200, seed: int = 0, **more: Any) -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from course_lib.filters import (
+from course_lib.networks.filters import (
     by_frequency,
     cka,
     effective_rank,

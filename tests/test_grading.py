@@ -25,7 +25,6 @@ from conftest import ROOT
 from handing_in import CORPUS, code_cell, handed_in, template, trusted, write
 
 from course_lib.__main__ import main
-from course_lib.errors import CourseError
 from course_lib.exercises import find_exercise, find_exercises
 from course_lib.exercises.asking import ask
 from course_lib.exercises.plain import decode, encode
@@ -41,7 +40,8 @@ from course_lib.grading.rules import Rules
 from course_lib.grading.runner import Replies, read_claim
 from course_lib.grading.submission import Answer
 from course_lib.grading.trusted import trusted_notebooks
-from course_lib.notebooks import find_notebooks
+from course_lib.support.errors import CourseError
+from course_lib.support.notebooks import find_notebooks
 
 BOX = "01.box"
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n and pixels").decode()

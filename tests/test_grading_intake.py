@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from handing_in import CORPUS, code_cell, handed_in, template, trusted, write
 
-from course_lib.errors import CourseError
 from course_lib.grading import intake, submission
 from course_lib.grading.intake import LARGEST, Submission, learner_of, take_in
 from course_lib.grading.one import notebook_of
 from course_lib.grading.submission import AnswerCell, find_answer, is_attempted, read_cells
+from course_lib.support.errors import CourseError
 
 COURSE = ["01_one_image_a_million_crops", "02_rotnet"]
 SOME = b'{"cells": []}'
@@ -262,7 +262,7 @@ def test_white_space_without_end_is_read_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["x = 1", "import os; os._exit(0)", "from course_lib.crops import bounding_box", "def"]
+    "line", ["x = 1", "import os; os._exit(0)", "from course_lib.data.crops import bounding_box", "def"]
 )
 def test_what_is_an_attempt(line: str) -> None:
     assert is_attempted(f"{BOX.source}\n{line}", BOX)

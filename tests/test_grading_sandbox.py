@@ -21,7 +21,6 @@ import pytest
 from conftest import ROOT, missing, need, require
 from handing_in import CORPUS, copied_from_the_library, handed_in, write
 
-from course_lib.errors import CourseError
 from course_lib.grading import sandbox
 from course_lib.grading.batch import grade, grade_apart
 from course_lib.grading.bubblewrap import Job, bubblewrapped, environment, python_folders
@@ -29,6 +28,7 @@ from course_lib.grading.records import submission_path
 from course_lib.grading.rules import Rules
 from course_lib.grading.sandbox import require_level
 from course_lib.grading.trusted import trusted_notebooks
+from course_lib.support.errors import CourseError
 
 LOOP = CORPUS.RIGHT | {
     "01.box": "import subprocess\nsubprocess.Popen(['sleep', '600'], start_new_session=True)\nwhile True: pass\n"
@@ -81,7 +81,7 @@ def test_no_attack_forges_or_takes_a_point_or_stays(tmp_path: Path) -> None:
 def test_a_self_test_that_finds_something_says_so(tmp_path: Path) -> None:
     """The corpus, broken on purpose: an honest answer that must get nothing, and a wrong one that must get a point."""
     shutil.copytree(ROOT, tmp_path / "clone", ignore=shutil.ignore_patterns(".git", ".venv", "runs"))
-    with (tmp_path / "clone/tests/attacks/corpus.py").open("a") as corpus:
+    with (tmp_path / "clone/course_lib/grading/attacks/corpus.py").open("a") as corpus:
         corpus.write(
             "def attacks(place):\n"
             "    return [Attack('unearned', 3, RIGHT[TARGET]), Attack('lost', 4, 'bounding_box = 3')]\n"

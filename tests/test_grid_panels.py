@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from course_lib.charts import accuracy_by_choice, forest
-from course_lib.grid_panels import CHOICES, along, grid_panel
-from course_lib.method_widgets import explore_grid
-from course_lib.networks import LAYERS
-from course_lib.published import imagenet_rows
+from course_lib.evidence.published import imagenet_rows
+from course_lib.lessons.grid import CHOICES, along, explore_grid, grid_panel
+from course_lib.networks.alexnet import LAYERS
+from course_lib.pictures.charts import accuracy_by_choice, forest
 
 
 def row(method: str, source: str, n: int, left_out: str = "", seed: int = 0, accuracy: float = 0.5) -> dict[str, Any]:

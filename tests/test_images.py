@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from course_lib.errors import CourseError
-from course_lib.images import PHOTOGRAPHS, SOURCE_PHOTOGRAPHS, TASK_PHOTOGRAPHS, read_image, read_photograph
+from course_lib.data.images import PHOTOGRAPHS, SOURCE_PHOTOGRAPHS, TASK_PHOTOGRAPHS, read_image, read_photograph
+from course_lib.support.errors import CourseError
 
 RNG = np.random.default_rng(0)
 COLOUR = RNG.integers(0, 256, (80, 100, 3), dtype=np.uint8)

@@ -13,8 +13,6 @@ import ipywidgets
 import pytest
 import torch
 
-from course_lib import runs
-from course_lib.errors import CourseError
 from course_lib.exercises import (
     calibration,
     came_out,
@@ -32,8 +30,10 @@ from course_lib.exercises import journal as journal_module
 from course_lib.exercises import predictions as predictions_module
 from course_lib.exercises import quizzes as quizzes_module
 from course_lib.exercises.journal import hints_taken, journal_path, note_hints, read_journal, was_attempted
-from course_lib.figures import Picture
+from course_lib.experiments import runs
+from course_lib.pictures.figures import Picture
 from course_lib.pretext.rotnet import four_turns
+from course_lib.support.errors import CourseError
 
 EXERCISES, QUIZZES = find_exercises(), find_quizzes()
 Said = pytest.CaptureFixture[str]

@@ -18,10 +18,11 @@ import pytest
 import torch
 from PIL import Image
 
-from course_lib import labelled
-from course_lib.errors import CourseError
-from course_lib.images import TASK_PHOTOGRAPHS
-from course_lib.labelled import load_labelled, photos10, resize
+from course_lib.data import labelled
+from course_lib.data.images import TASK_PHOTOGRAPHS
+from course_lib.data.labelled import photos10, resize
+from course_lib.data.loading import load_labelled
+from course_lib.support.errors import CourseError
 
 
 def test_photos10_is_grey_balanced_and_repeatable() -> None:
@@ -208,7 +209,7 @@ def test_decoding_takes_no_memory_for_what_it_has_decoded(tmp_path: Path) -> Non
     script = f"""
 import psutil, threading, time, torch
 from pathlib import Path
-from course_lib import labelled
+from course_lib.data import labelled
 labelled.labelled_folder(Path({str(make_folder(tmp_path / "few"))!r}), 128)  # what is loaded once, is loaded
 me = psutil.Process()
 own = lambda: me.memory_info().rss - me.memory_info().shared  # without the pages of files, which are given up at need
@@ -240,7 +241,7 @@ def test_a_part_asked_for_whole_is_not_copied(tmp_path: Path) -> None:
 def test_pictures_that_do_not_fit_on_the_device_stay_where_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     data = photos10(16, 40, 20)
     for left, where in ((10**9, "meta"), (3 * data.train_images.nbytes // 2, "cpu")):
-        monkeypatch.setattr("course_lib.datasets.memory_left", lambda _, left=left: left)
+        monkeypatch.setattr("course_lib.data.datasets.memory_left", lambda _, left=left: left)
         moved = data.to("meta")
         assert moved.train_images.device.type == where and moved.device.type == "meta"
 

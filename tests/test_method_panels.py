@@ -10,26 +10,21 @@ import tiny
 import torch
 from sklearn.linear_model import Ridge
 
-from course_lib.charts import bar_chart, training_picture
-from course_lib.clustering import whiten
-from course_lib.datasets import CropDataset
-from course_lib.films import Film
-from course_lib.labelled import photos10
-from course_lib.method_panels import films_panel, groups_panel, tilted, turn_panel, walk_panel
-from course_lib.method_widgets import (
-    explore_codes,
-    explore_films,
-    explore_groups,
-    explore_probes,
-    explore_turns,
-    some_codes,
-)
-from course_lib.networks import LAYERS
+from course_lib.data.datasets import CropDataset
+from course_lib.data.labelled import photos10
+from course_lib.evidence.films import Film
+from course_lib.lessons.codes import explore_codes, some_codes, walk_panel
+from course_lib.lessons.first_layers import explore_films, films_panel
+from course_lib.lessons.groups import explore_groups, groups_panel
+from course_lib.lessons.probing import Preview, explore_probes, preview_panel, ridge
+from course_lib.lessons.turns import explore_turns, tilted, turn_panel
+from course_lib.networks.alexnet import LAYERS
+from course_lib.pictures.charts import bar_chart, training_picture
+from course_lib.pictures.panel import Panel
 from course_lib.pretext.bigan import BiGAN
+from course_lib.pretext.clustering import whiten
 from course_lib.pretext.rotnet import RotNet, four_turns
-from course_lib.preview import Preview, preview_panel, ridge
-from course_lib.probes import POOLINGS
-from course_lib.widgets import Panel
+from course_lib.probes.features import POOLINGS
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +152,7 @@ def test_a_preview_ranks_as_the_probe_does_and_tells_of_few_labels(preview: Prev
 def test_a_preview_computes_features_once(preview: Preview, monkeypatch: pytest.MonkeyPatch) -> None:
     for pooling in POOLINGS:
         preview.accuracy("random", "conv1", pooling)
-    monkeypatch.setattr("course_lib.preview.pooled_features", None)
+    monkeypatch.setattr("course_lib.lessons.probing.pooled_features", None)
     assert 0 < preview.accuracy("random", "conv5", "average", 40) < 1
 
 
@@ -173,9 +168,9 @@ def test_a_slider_costs_one_small_solve_a_network(preview: Preview, monkeypatch:
         sides.append(min(x.shape))
         return ridge(x, *rest)
 
-    monkeypatch.setattr("course_lib.preview.ridge", counted)
-    monkeypatch.setattr("course_lib.preview.pooled_features", None)
-    monkeypatch.setattr("course_lib.probes.logistic_regression", None)
+    monkeypatch.setattr("course_lib.lessons.probing.ridge", counted)
+    monkeypatch.setattr("course_lib.lessons.probing.pooled_features", None)
+    monkeypatch.setattr("course_lib.probes.classifier.logistic_regression", None)
     for moves, labels in enumerate((20, 40, 299), 1):
         preview_panel(preview, "conv4", "max", labels)
         assert solved == moves * len(preview.networks)

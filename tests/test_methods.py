@@ -19,19 +19,20 @@ from scipy.stats import chisquare, kstest
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from course_lib import arithmetic
-from course_lib.arithmetic import CHOICES, Arithmetic, fastest
-from course_lib.datasets import CropDataset
-from course_lib.distributed import SyncedBatchNorm, sync_batchnorm
-from course_lib.errors import CourseError
-from course_lib.frozen import freeze
-from course_lib.networks import AlexNet, Sobel, conv1_filters, forget_statistics
-from course_lib.pretext import Batch, Method
+from course_lib.data.datasets import CropDataset
+from course_lib.networks.alexnet import AlexNet, Sobel
+from course_lib.networks.trunk import conv1_filters, forget_statistics
 from course_lib.pretext.bigan import BiGAN, Discriminator, Generator, found_again, game
 from course_lib.pretext.deepcluster import DeepCluster, balanced
-from course_lib.recipes import SCHEDULES, Recipe, make_optimiser, make_schedule
-from course_lib.steps import Training
-from course_lib.training import fit
+from course_lib.pretext.method import Batch, Method
+from course_lib.pretext.recipes import SCHEDULES, Recipe, make_optimiser, make_schedule
+from course_lib.probes.frozen import freeze
+from course_lib.support.distributed import SyncedBatchNorm, sync_batchnorm
+from course_lib.support.errors import CourseError
+from course_lib.training import arithmetic
+from course_lib.training.arithmetic import CHOICES, Arithmetic, fastest
+from course_lib.training.loop import fit
+from course_lib.training.steps import Training
 
 SIZES = {"rotnet": 8, "deepcluster": 16, "bigan": 16}
 
@@ -261,7 +262,7 @@ class Linear(Method):
 
 def short_of_memory(most: int, crops: CropDataset, monkeypatch: pytest.MonkeyPatch) -> tuple[Linear, Tensor]:
     """The method and its losses after three steps of 15 examples, where `most` of them fit at a time."""
-    monkeypatch.setattr("course_lib.steps.fastest", lambda *_: Arithmetic())
+    monkeypatch.setattr("course_lib.training.steps.fastest", lambda *_: Arithmetic())
     torch.manual_seed(0)
     method = Linear(most)
     return method, fit(method, crops, Recipe(3, 15, 0.01)).loss
@@ -296,7 +297,7 @@ def trials(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     arithmetic._known.clear()
     done: list[int] = []
     seconds = dict(zip(CHOICES, (1.0, 0.95, 0.6, 0.5)))
-    monkeypatch.setattr("course_lib.arithmetic.trial", lambda *_: done.append(1) or seconds)
+    monkeypatch.setattr("course_lib.training.arithmetic.trial", lambda *_: done.append(1) or seconds)
     return done
 
 
@@ -314,7 +315,7 @@ def test_the_fastest_arithmetic_is_tried_once_and_remembered(trials: list[int], 
 
 
 def test_a_small_gain_is_not_worth_its_rounding(trials: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("course_lib.arithmetic.trial", lambda *_: dict(zip(CHOICES, (1.0, 0.95, 0.98, 0.92))))
+    monkeypatch.setattr("course_lib.training.arithmetic.trial", lambda *_: dict(zip(CHOICES, (1.0, 0.95, 0.98, 0.92))))
     assert fastest(torch.device("cpu"), AlexNet(32, 0.1)) == Arithmetic()
 
 
@@ -322,7 +323,7 @@ def test_without_a_cache_it_is_tried_again(trials: list[int], monkeypatch: pytes
     def refuse() -> Path:
         raise CourseError("no")
 
-    monkeypatch.setattr("course_lib.arithmetic.cache_folder", refuse)
+    monkeypatch.setattr("course_lib.training.arithmetic.cache_folder", refuse)
     assert fastest(torch.device("cpu"), AlexNet(32, 0.1)) == CHOICES[3]
 
 
@@ -385,7 +386,7 @@ def test_two_processes_train_as_one(tmp_path: Path) -> None:
 
 
 def test_batches_that_cannot_be_shared_are_refused(crops: CropDataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("course_lib.distributed.size", lambda: 3)
+    monkeypatch.setattr("course_lib.support.distributed.size", lambda: 3)
     with pytest.raises(CourseError, match="3 processes cannot share batches of 8 evenly"):
         Training(tiny.method("rotnet"), crops, tiny.RECIPES["rotnet"], 0, False)
 
@@ -423,7 +424,7 @@ def test_batchnorm_over_all_processes_is_batchnorm(
 
 
 def test_recipes_of_all_methods_are_there_for_the_profiles_that_they_are_meant_for() -> None:
-    from course_lib.pretext import find_method, find_recipe, method_names, without_labels
+    from course_lib.pretext.method import find_method, find_recipe, method_names, without_labels
     from course_lib.profiles import PROFILES
 
     for name in method_names():

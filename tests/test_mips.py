@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from course_lib import mips
-from course_lib.mips import box_means, build_atlas, level_of, mip_levels, running_sums
+from course_lib.data import mips
+from course_lib.data.mips import box_means, build_atlas, level_of, mip_levels, running_sums
 
 
 def picture(height: int, width: int, seed: int = 0) -> torch.Tensor:

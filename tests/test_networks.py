@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from course_lib.errors import CourseError
-from course_lib.networks import CHANNELS, LAYERS, AlexNet, conv1_filters, fold_batchnorm, head
+from course_lib.networks.alexnet import CHANNELS, LAYERS, AlexNet, head
+from course_lib.networks.trunk import conv1_filters, fold_batchnorm
+from course_lib.support.errors import CourseError
 
 
 @pytest.mark.parametrize(

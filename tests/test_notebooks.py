@@ -20,14 +20,15 @@ from conftest import ROOT
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
-from course_lib.anatomy import lint, strip
+from course_lib.authoring.headers import fill
+from course_lib.authoring.lint import lint
+from course_lib.data.labelled import photos10
 from course_lib.exercises import find_exercises
-from course_lib.figures import to_pixels
-from course_lib.headers import fill, title, write_notebook
-from course_lib.labelled import photos10
-from course_lib.networks import LAYERS
-from course_lib.notebooks import EXPERIMENT, execute, find_notebooks, hidden_errors, read_parameters
-from course_lib.png import encode_png
+from course_lib.experiments.execution import execute, hidden_errors
+from course_lib.networks.alexnet import LAYERS
+from course_lib.pictures.figures import to_pixels
+from course_lib.pictures.png import encode_png
+from course_lib.support.notebooks import EXPERIMENT, find_notebooks, read_parameters, strip, title, write_notebook
 
 BAD = ROOT / "tests/bad_notebooks"
 COURSE = find_notebooks()

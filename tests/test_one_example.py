@@ -8,13 +8,20 @@ import torch
 from sklearn.metrics import average_precision_score
 from torch import Tensor
 
-from course_lib.errors import CourseError
-from course_lib.networks import LAYERS
-from course_lib.one_example import hunts
-from course_lib.one_example.exemplar import Background, whiten
-from course_lib.one_example.hunts import Hunt, make_hunt
-from course_lib.one_example.learners import LEARNERS, all_features, average_precision, by_lda, find_again, hunt_with
-from course_lib.one_example.pictures import precision_by_layer
+from course_lib.lessons.one_example import hunts
+from course_lib.lessons.one_example.exemplar import Background, whiten
+from course_lib.lessons.one_example.hunts import Hunt, make_hunt
+from course_lib.lessons.one_example.learners import (
+    LEARNERS,
+    all_features,
+    average_precision,
+    by_lda,
+    find_again,
+    hunt_with,
+)
+from course_lib.lessons.one_example.pictures import precision_by_layer
+from course_lib.networks.alexnet import LAYERS
+from course_lib.support.errors import CourseError
 
 
 def small_hunt(places: int = 5, seed: int = 0) -> Hunt:

@@ -14,7 +14,7 @@ import nbformat
 import pytest
 from conftest import ROOT, missing
 
-from course_lib.notebooks import find_notebooks
+from course_lib.support.notebooks import find_notebooks
 
 
 def requirements(path: Path) -> dict[str, str]:
@@ -78,7 +78,7 @@ def test_the_wheel_has_all_that_a_notebook_needs(tmp_path: Path) -> None:
     assert {"course_lib/report.html.j2", "course_lib/assets/reference/quick.json"} <= names
     code = (
         "import course_lib, pathlib; assert pathlib.Path(course_lib.__file__).parts[-3] == 'site';"
-        "from course_lib.results import load_reference, load_reference_films;"
+        "from course_lib.evidence.results import load_reference, load_reference_films;"
         "assert load_reference('quick') and load_reference_films('quick')"
     )
     site = tmp_path / "site"

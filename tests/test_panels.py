@@ -13,15 +13,24 @@ import pytest
 import torch
 from PIL import Image
 
-from course_lib import png
-from course_lib.crops import AREA_LAWS, PARTS, CropScheme
-from course_lib.errors import CourseError
-from course_lib.images import SOURCE_PHOTOGRAPHS
-from course_lib.laws import LAWS, measured
-from course_lib.panels import SCHEME_PARTS, SIDES, crop_panel, film_panel, make_backdrop, part_rows, weaken
-from course_lib.png import encode_png
-from course_lib.sources import GENERATED, Source, cut_pieces, generate, load_source
-from course_lib.widgets import Panel, explore_crops, explore_film, explore_parts
+from course_lib.data.crops import AREA_LAWS, PARTS, CropScheme
+from course_lib.data.images import SOURCE_PHOTOGRAPHS
+from course_lib.data.laws import LAWS, measured
+from course_lib.data.loading import load_source
+from course_lib.data.sources import GENERATED, Source, cut_pieces, generate
+from course_lib.lessons.crops.panel import (
+    SCHEME_PARTS,
+    SIDES,
+    crop_panel,
+    make_backdrop,
+    part_rows,
+    weaken,
+)
+from course_lib.lessons.crops.sliders import explore_crops, explore_parts
+from course_lib.pictures import png
+from course_lib.pictures.panel import Panel
+from course_lib.pictures.png import encode_png
+from course_lib.support.errors import CourseError
 
 SIZE = (548, 860, 3)
 
@@ -253,16 +262,6 @@ def test_a_part_is_taken_away_by_degrees(part: str, china: Source) -> None:
 def test_an_unknown_part_is_refused() -> None:
     with pytest.raises(CourseError, match="crop"):
         weaken(CropScheme(), "hue", 0.5)
-
-
-def test_the_film_has_a_picture_for_every_frame() -> None:
-    films, steps = {"a": torch.randn(4, 8, 3, 5, 5), "b": torch.randn(3, 8, 3, 5, 5)}, torch.tensor([0, 1, 4, 9])
-    assert len({film_panel(films, i).shape for i in range(4)}) == 1
-    panel = explore_film(films, steps)
-    first = panel.image.value
-    for slider in sliders(panel):
-        slider.value = 3
-    assert panel.image.value != first and "step 9" in panel.words.value
 
 
 @pytest.mark.parametrize("deflate", [png.deflate, zlib])

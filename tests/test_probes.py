@@ -10,24 +10,15 @@ from scipy.stats import binom
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
-from course_lib import probes
-from course_lib.errors import CourseError
-from course_lib.labelled import photos10
-from course_lib.networks import LAYERS, AlexNet
-from course_lib.probes import (
-    NUMBERS,
-    ProbeResult,
-    binomial_quantile,
-    fit_probe,
-    logistic_regression,
-    logits,
-    pool_side,
-    pooled_features,
-    probe,
-    probe_loss,
-    standardise,
-)
+from course_lib.data.labelled import photos10
+from course_lib.networks.alexnet import LAYERS, AlexNet
+from course_lib.probes import classifier
+from course_lib.probes.classifier import fit_probe, logistic_regression, logits, probe_loss, standardise
+from course_lib.probes.features import NUMBERS, pool_side, pooled_features
+from course_lib.probes.probe import probe
+from course_lib.probes.result import ProbeResult, binomial_quantile
 from course_lib.profiles import PROFILES
+from course_lib.support.errors import CourseError
 
 
 def problem(n: int = 300, f: int = 40, classes: int = 5, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -92,8 +83,8 @@ def test_the_test_set_has_no_say(monkeypatch: pytest.MonkeyPatch) -> None:
     """Other test labels change the score, and neither the weights nor the decay; the test set is scored once."""
     x, y = problem(600)
     asked = []
-    original = probes.accuracy
-    monkeypatch.setattr(probes, "accuracy", lambda w, a, b: asked.append(len(b)) or original(w, a, b))
+    original = classifier.accuracy
+    monkeypatch.setattr(classifier, "accuracy", lambda w, a, b: asked.append(len(b)) or original(w, a, b))
     honest = fit_probe("conv1", x[:400], y[:400], x[400:], y[400:], (1e-2, 1e-1))
     wrong = fit_probe("conv1", x[:400], y[:400], x[400:], (y[400:] + 1) % 5, (1e-2, 1e-1))
     assert honest.decay == wrong.decay and honest.train_accuracy == wrong.train_accuracy

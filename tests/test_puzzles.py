@@ -14,19 +14,19 @@ import torch.nn.functional as F
 from test_panels import ends, sliders
 from torch import Tensor
 
-from course_lib import puzzles
-from course_lib.crops import CropScheme
-from course_lib.datasets import CropDataset
-from course_lib.errors import CourseError
-from course_lib.method_widgets import explore_puzzle
-from course_lib.networks import LAYERS, conv1_filters
-from course_lib.pretext import Batch
+from course_lib.data.crops import CropScheme
+from course_lib.data.datasets import CropDataset
+from course_lib.data.sources import Source, generate
+from course_lib.lessons.puzzles.pictures import explore_puzzle, puzzle_panel
+from course_lib.lessons.puzzles.shortcuts import SOLVERS, by_edges, seams, solved, through_lens
+from course_lib.networks.alexnet import LAYERS
+from course_lib.networks.trunk import conv1_filters
+from course_lib.pretext import puzzles
 from course_lib.pretext.jigsaw import Jigsaw
 from course_lib.pretext.jigsaw_resnet50 import JigsawResNet50
+from course_lib.pretext.method import Batch
 from course_lib.pretext.pirl import BANK, NUMBERS, PIRL, moved, nce
-from course_lib.profiles import PROFILES, Course
-from course_lib.puzzle_pictures import puzzle_panel
-from course_lib.puzzles import (
+from course_lib.pretext.puzzles import (
     DRAWS,
     TRICKS,
     Tricks,
@@ -38,11 +38,11 @@ from course_lib.puzzles import (
     permutations,
     spread_out,
 )
-from course_lib.recipes import Recipe
-from course_lib.shortcuts import SOLVERS, by_edges, seams, solved, through_lens
-from course_lib.sources import Source, generate
-from course_lib.trained import is_trained, pretrain
-from course_lib.training import fit
+from course_lib.pretext.recipes import Recipe
+from course_lib.profiles import PROFILES, Course
+from course_lib.support.errors import CourseError
+from course_lib.training.loop import fit
+from course_lib.training.trained import is_trained, pretrain
 
 BARE = TRICKS["none"]
 UPRIGHT = CropScheme(beta=0.3, alpha=0, flip=0, jitter=0)

@@ -12,21 +12,24 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from course_lib import headers, reference, results
-from course_lib.cells import Cell, keep
-from course_lib.datasets import CropDataset
-from course_lib.errors import CourseError
-from course_lib.files import make_folder
-from course_lib.headers import write_measured
-from course_lib.labelled import load_labelled
-from course_lib.networks import LAYERS
-from course_lib.notebooks import NotebookResult, find_notebooks
-from course_lib.probes import ProbeResult, probe
+from course_lib.authoring import headers
+from course_lib.authoring.headers import write_measured
+from course_lib.data.datasets import CropDataset
+from course_lib.data.loading import load_labelled, load_source
+from course_lib.evidence import results
+from course_lib.evidence.results import TABLE_VERSION, band, load_reference, probe_rows
+from course_lib.experiments import reference
+from course_lib.experiments.cells import Cell, keep
+from course_lib.experiments.execution import NotebookResult
+from course_lib.experiments.sweep import Grid
+from course_lib.networks.alexnet import LAYERS
+from course_lib.probes.probe import probe
+from course_lib.probes.result import ProbeResult
 from course_lib.profiles import start
-from course_lib.results import TABLE_VERSION, band, load_reference, probe_rows
-from course_lib.sources import load_source
-from course_lib.sweep import Grid
-from course_lib.trained import pretrain, untrained
+from course_lib.support.errors import CourseError
+from course_lib.support.files import make_folder
+from course_lib.support.notebooks import find_notebooks
+from course_lib.training.trained import pretrain, untrained
 
 GPU = {"device": "an H100", "torch": "2"}
 METHODS = ("random", "rotnet", "supervised")

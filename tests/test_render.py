@@ -15,11 +15,12 @@ import torch.nn.functional as F
 from conftest import need
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from course_lib.crops import AREA_LAWS, Crops, CropScheme
-from course_lib.placing import place
-from course_lib.quality import exact_crops, psnr
-from course_lib.render import kernel_works, render
-from course_lib.sources import Source, load_source
+from course_lib.data.crops import AREA_LAWS, Crops, CropScheme
+from course_lib.data.loading import load_source
+from course_lib.data.placing import place
+from course_lib.data.quality import exact_crops, psnr
+from course_lib.data.render import kernel_works, render
+from course_lib.data.sources import Source
 
 DTYPES = (torch.float32, torch.bfloat16, torch.uint8)
 MOST_OPERATIONS = 45
@@ -103,8 +104,8 @@ def test_bits_do_not_depend_on_the_threads(china: Source) -> None:
     code = (
         "import sys, hashlib, torch\n"
         "torch.set_num_threads(int(sys.argv[1]))\n"
-        "from course_lib.crops import CropScheme\nfrom course_lib.render import render\n"
-        "from course_lib.sources import load_source\nsource = load_source('china')\n"
+        "from course_lib.data.crops import CropScheme\nfrom course_lib.data.render import render\n"
+        "from course_lib.data.sources import load_source\nsource = load_source('china')\n"
         "pixels = render(source, CropScheme().sample(source, 300, 3), 32)\n"
         "print(hashlib.sha256(pixels.contiguous().numpy().tobytes()).hexdigest())"
     )
@@ -178,8 +179,8 @@ def test_a_thousand_images_take_less_than_a_gigabyte() -> None:
     """1,000 images of about 128 x 170 pixels, as small copies of ImageNet are, and rendering from all of them."""
     code = (
         "import re, torch\nfrom pathlib import Path\n"
-        "from course_lib.crops import CropScheme\nfrom course_lib.render import render\n"
-        "from course_lib.sources import Source, generate\n"
+        "from course_lib.data.crops import CropScheme\nfrom course_lib.data.render import render\n"
+        "from course_lib.data.sources import Source, generate\n"
         "images = [generate('noise', 128 + i % 85, 128, seed=i) for i in range(1000)]\n"
         "peak = lambda: int(re.search(r'VmHWM:\\s*(\\d+)', Path('/proc/self/status').read_text())[1])\n"
         "before = peak()\n"
@@ -194,11 +195,11 @@ def test_a_thousand_images_take_less_than_a_gigabyte() -> None:
 
 INTERPRETED = """
 import torch
-from course_lib import crops_triton
-from course_lib.crops import CropScheme
-from course_lib.placing import place
-from course_lib.render import RANGES, render_torch
-from course_lib.sources import Source, generate
+from course_lib.data import crops_triton
+from course_lib.data.crops import CropScheme
+from course_lib.data.placing import place
+from course_lib.data.render import RANGES, render_torch
+from course_lib.data.sources import Source, generate
 
 source = Source.from_images([generate("dead_leaves", 90 + 30 * i, 70) for i in range(3)], "three")
 for side, count in ((5, 4), (32, 4), (50, 2), (8, 0)):
@@ -232,7 +233,7 @@ def test_the_kernel_compiles(capability: int, kind: str) -> None:
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    from course_lib import crops_triton
+    from course_lib.data import crops_triton
 
     constants = {"SIDE": 32, "LOW": -1, "HIGH": 1, "BLOCK": crops_triton.BLOCK}
     pointers = {"texels": "*i32", "texel": "*i32", "numbers": "*fp32", "out": f"*{kind}"}

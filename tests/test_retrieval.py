@@ -10,14 +10,15 @@ import pytest
 import torch
 from sklearn.neighbors import NearestNeighbors
 
-from course_lib.applications.pictures import search_panel
-from course_lib.applications.retrieval import NEAREST, Search, nearest, precision_at, precision_rows, queries_of
-from course_lib.applications.widgets import explore_search
-from course_lib.charts import accuracy_by_layer
-from course_lib.figures import RIGHT, WRONG
-from course_lib.labelled import photos10
-from course_lib.networks import LAYERS, AlexNet
-from course_lib.probes import pooled_features, standardise
+from course_lib.data.labelled import photos10
+from course_lib.lessons.uses.pictures import search_panel
+from course_lib.lessons.uses.retrieval import NEAREST, Search, nearest, precision_at, precision_rows, queries_of
+from course_lib.lessons.uses.widgets import explore_search
+from course_lib.networks.alexnet import LAYERS, AlexNet
+from course_lib.pictures.charts import accuracy_by_layer
+from course_lib.pictures.figures import RIGHT, WRONG
+from course_lib.probes.classifier import standardise
+from course_lib.probes.features import pooled_features
 
 
 @functools.cache

@@ -9,8 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from course_lib.errors import CourseError
-from course_lib.sources import GENERATED, LONGEST_SIDE, Source, generate, load_source
+from course_lib.data.loading import load_source
+from course_lib.data.sources import GENERATED, LONGEST_SIDE, Source, generate
+from course_lib.support.errors import CourseError
 
 
 def save(path: Path, width: int = 90, height: int = 70, seed: int = 0) -> Path:
@@ -99,7 +100,7 @@ def test_many_images_of_one_size_are_as_one_by_one() -> None:
     small = [torch.randint(0, 256, (3, 24, 20), generator=draws, dtype=torch.uint8) for _ in range(5)]
     large = torch.randint(0, 256, (3, 60, 50), generator=draws, dtype=torch.uint8)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("course_lib.mips._PIXELS_AT_ONCE", 24 * 20 * 2)
+        patch.setattr("course_lib.data.mips._PIXELS_AT_ONCE", 24 * 20 * 2)
         together = Source.from_images([*small, large, *small], "all")
     alone = [Source.from_images([image], "one") for image in (*small, large, *small)]
     assert torch.equal(together.texels, torch.cat([one.texels for one in alone]))

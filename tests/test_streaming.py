@@ -5,13 +5,16 @@ from __future__ import annotations
 import pytest
 import torch
 
-from course_lib import probes, streaming
-from course_lib.datasets import LabelledImages, to_float
-from course_lib.errors import CourseError
-from course_lib.labelled import photos10
-from course_lib.networks import LAYERS, AlexNet
-from course_lib.probes import memory_needed, pooled_features, probe, standardise
-from course_lib.streaming import BATCH, VIEWS, crop_maps, cut, probe_streaming, rate
+from course_lib.data.datasets import LabelledImages, to_float
+from course_lib.data.labelled import photos10
+from course_lib.networks.alexnet import LAYERS, AlexNet
+from course_lib.probes import probe as probes
+from course_lib.probes import streaming
+from course_lib.probes.classifier import standardise
+from course_lib.probes.features import pooled_features
+from course_lib.probes.probe import memory_needed, probe
+from course_lib.probes.streaming import BATCH, VIEWS, crop_maps, cut, probe_streaming, rate
+from course_lib.support.errors import CourseError
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,10 @@ import pytest
 import torch
 from test_panels import upload
 
-from course_lib.applications.pictures import judged_table, transfer_panel, transfers_picture
-from course_lib.applications.style import (
+from course_lib.data.images import PHOTOGRAPHS
+from course_lib.data.sources import generate
+from course_lib.lessons.uses.pictures import judged_table, transfer_panel, transfers_picture
+from course_lib.lessons.uses.style import (
     SIZES,
     Examples,
     Transfer,
@@ -22,14 +24,12 @@ from course_lib.applications.style import (
     square,
     transfer,
 )
-from course_lib.applications.widgets import explore_style
-from course_lib.errors import CourseError
-from course_lib.images import PHOTOGRAPHS
-from course_lib.networks import AlexNet
-from course_lib.png import encode_png
-from course_lib.probes import frozen
+from course_lib.lessons.uses.widgets import explore_style
+from course_lib.networks.alexnet import AlexNet
+from course_lib.pictures.png import encode_png
+from course_lib.probes.features import frozen
 from course_lib.profiles import PROFILES
-from course_lib.sources import generate
+from course_lib.support.errors import CourseError
 
 SIDE = 32
 

@@ -21,16 +21,15 @@ from click.testing import CliRunner
 from conftest import ROOT, need
 from nbformat.v4 import new_code_cell, new_notebook
 
-from course_lib import cells, sweep
 from course_lib.__main__ import main
-from course_lib.cells import RECORD, Cell, record_of, run_apart
-from course_lib.crops import CropScheme
-from course_lib.errors import CourseError
-from course_lib.headers import write_notebook
-from course_lib.notebooks import EXPERIMENT, find_notebooks, read_parameters
-from course_lib.results import TABLE_VERSION, load_table
-from course_lib.sweep import Grid, expected, own_table
-from course_lib.trained import runs_folder
+from course_lib.data.crops import CropScheme
+from course_lib.evidence.results import TABLE_VERSION, load_table, own_table
+from course_lib.experiments import cells, sweep
+from course_lib.experiments.cells import RECORD, Cell, record_of, run_apart
+from course_lib.experiments.sweep import Grid, expected
+from course_lib.support.errors import CourseError
+from course_lib.support.files import runs_folder
+from course_lib.support.notebooks import EXPERIMENT, find_notebooks, read_parameters, write_notebook
 
 STANDS_IN = """
 import os, time
@@ -48,9 +47,9 @@ display({"application/vnd.course-lib.probes+json": rows, "text/plain": "rows"}, 
 
 PATCH = """
 from pathlib import Path
-import course_lib.notebooks
+import course_lib.support.notebooks
 
-course_lib.notebooks.notebooks_folder = lambda: Path({folder!r})
+course_lib.support.notebooks.notebooks_folder = lambda: Path({folder!r})
 """
 
 
@@ -68,7 +67,7 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "sitecustomize.py").write_text(PATCH.format(folder=str(folder)))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), str(ROOT)]))
     monkeypatch.setenv("RAN", str(tmp_path / "ran.log"))
-    monkeypatch.setattr("course_lib.notebooks.notebooks_folder", lambda: folder)
+    monkeypatch.setattr("course_lib.support.notebooks.notebooks_folder", lambda: folder)
     return tmp_path / "ran.log"
 
 
@@ -250,7 +249,7 @@ def test_jobs_share_the_cores(
     monkeypatch.setattr(
         cells.subprocess, "run", lambda *a, **k: seen.append(k["env"].get("OMP_NUM_THREADS")) or run(*a, **k)
     )
-    monkeypatch.setattr("course_lib.sweep.cpu_cores", lambda: 4)
+    monkeypatch.setattr("course_lib.experiments.sweep.cpu_cores", lambda: 4)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     if given:
         monkeypatch.setenv("OMP_NUM_THREADS", given)
@@ -284,7 +283,7 @@ def test_a_table_of_another_version_is_refused(tmp_path: Path) -> None:
 
 
 def test_ones_own_table_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("course_lib.results.assets_folder", lambda: tmp_path / "assets")
+    monkeypatch.setattr("course_lib.evidence.results.assets_folder", lambda: tmp_path / "assets")
     assert own_table("quick") == []
     kept = tmp_path / "assets/reference/quick-sweep.jsonl"
     kept.parent.mkdir(parents=True)

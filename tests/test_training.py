@@ -9,18 +9,18 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from course_lib.datasets import CropDataset, LabelledImages
-from course_lib.errors import CourseError
-from course_lib.labelled import photos10
-from course_lib.pretext import Batch, find_method, method_names
+from course_lib.data.datasets import CropDataset, LabelledImages
+from course_lib.data.labelled import photos10
+from course_lib.data.loading import load_source
+from course_lib.pretext.method import Batch, find_method, method_names
+from course_lib.pretext.recipes import Recipe
 from course_lib.pretext.rotnet import RotNet, four_turns, turn_loss
 from course_lib.pretext.supervised import Supervised, augment
 from course_lib.profiles import PROFILES, Course, runnable_profile, start
-from course_lib.recipes import Recipe
-from course_lib.sources import load_source
-from course_lib.steps import _film_steps
-from course_lib.trained import pretrain, untrained
-from course_lib.training import fit
+from course_lib.support.errors import CourseError
+from course_lib.training.loop import fit
+from course_lib.training.steps import _film_steps
+from course_lib.training.trained import pretrain, untrained
 
 TINY = dataclasses.replace(PROFILES["quick"], width=0.1, hidden=32, d=500)
 COURSE = Course(TINY, 0, torch.device("cpu"))
@@ -166,9 +166,9 @@ def test_augment_shifts_and_mirrors_each_picture_for_itself() -> None:
 
 
 def test_a_training_says_whether_its_picture_was_seen(crops: CropDataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("course_lib.trained.has_front_end", lambda: True)
+    monkeypatch.setattr("course_lib.training.trained.has_front_end", lambda: True)
     drawn: list[object] = []
-    monkeypatch.setattr("course_lib.figures.show", drawn.append)
+    monkeypatch.setattr("course_lib.pictures.figures.show", drawn.append)
     grown, loaded = (pretrain("rotnet", COURSE, crops, steps=4) for _ in range(2))
     assert grown.seen and not loaded.seen
     grown.replay(crops)
@@ -254,7 +254,7 @@ def test_a_full_disk_does_not_cost_the_training(
     def full(*_: object) -> None:
         raise CourseError("runs/trained: the disk is full")
 
-    monkeypatch.setattr("course_lib.trained.write_file", full)
+    monkeypatch.setattr("course_lib.training.trained.write_file", full)
     assert not pretrain("rotnet", COURSE, crops).loaded
     assert "The network can be used here and now, but it is not kept" in capsys.readouterr().out
 

@@ -13,27 +13,26 @@ import torch
 from conftest import need
 from scipy.stats import kendalltau
 
-from course_lib import frozen, transfer
-from course_lib.datasets import LabelledImages, to_float
-from course_lib.errors import CourseError
-from course_lib.frozen import begin_above, freeze, frozen_maps, run_layers
-from course_lib.frozen_pictures import accuracy_by_depth, depth_panel, three_exams
-from course_lib.method_widgets import explore_depth
-from course_lib.networks import LAYERS, AlexNet
-from course_lib.pretext import Batch
-from course_lib.probes import ProbeResult
+from course_lib.data.datasets import LabelledImages, to_float
+from course_lib.evidence.results import publish, retrained_row
+from course_lib.lessons.freezing import accuracy_by_depth, depth_panel, explore_depth, three_exams
+from course_lib.networks.alexnet import LAYERS, AlexNet
+from course_lib.networks.scattering import channels, first_order, scattering_maps, wave, window
+from course_lib.pretext.method import Batch
+from course_lib.pretext.recipes import Recipe
+from course_lib.probes import frozen, transfer
+from course_lib.probes.frozen import begin_above, freeze, frozen_maps, run_layers
+from course_lib.probes.result import ProbeResult
+from course_lib.probes.transfer import Retrained, accuracy_of, describe_depth, retrain, retrain_scattering, same_order
 from course_lib.profiles import PROFILES, Course
-from course_lib.recipes import Recipe
-from course_lib.results import publish, retrained_row
-from course_lib.scattering import channels, first_order, scattering_maps, wave, window
-from course_lib.training import fit
-from course_lib.transfer import Retrained, accuracy_of, describe_depth, retrain, retrain_scattering, same_order
+from course_lib.support.errors import CourseError
+from course_lib.training.loop import fit
 
 
 @pytest.fixture(autouse=True)
 def plain(monkeypatch: pytest.MonkeyPatch) -> None:
     """float32, and a recipe of a few steps."""
-    monkeypatch.setattr("course_lib.steps.fastest", lambda *_: tiny.Arithmetic())
+    monkeypatch.setattr("course_lib.training.steps.fastest", lambda *_: tiny.Arithmetic())
     monkeypatch.setitem(Retrained.RECIPES, "quick", Recipe(4, 10, 0.02))
 
 
@@ -214,7 +213,7 @@ def test_the_transform_is_kymatios_once_and_kept(tmp_path: Path, monkeypatch: py
     expected = ScatteringTorch2D(2, (32, 32))(to_float(images))
     assert torch.allclose(maps.float(), expected.flatten(1, 2), atol=2e-3)
     (path,) = (tmp_path / "cache").glob("scattering-*.safetensors")
-    monkeypatch.setattr("course_lib.scattering._transform", None)
+    monkeypatch.setattr("course_lib.networks.scattering._transform", None)
     assert torch.equal(scattering_maps(images), maps)
     with pytest.raises(TypeError):
         scattering_maps(images.flip(3))
@@ -224,7 +223,7 @@ def test_the_transform_is_kymatios_once_and_kept(tmp_path: Path, monkeypatch: py
 
 
 def test_without_kymatio_a_sentence_says_what_to_do(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("course_lib.scattering.find_spec", lambda name: None)
+    monkeypatch.setattr("course_lib.networks.scattering.find_spec", lambda name: None)
     with pytest.raises(CourseError, match="needs kymatio; install it with `pip install kymatio`"):
         retrain_scattering(pictures(), course)
 

@@ -13,26 +13,27 @@ import torchvision
 from torch import nn
 from torchvision.models.feature_extraction import get_graph_node_names
 
-from course_lib import arithmetic
-from course_lib.arithmetic import CHOICES, Arithmetic, fastest
-from course_lib.checkpoints import Checkpoints
-from course_lib.datasets import CropDataset, LabelledImages
-from course_lib.depth import SIZES
-from course_lib.errors import CourseError
-from course_lib.files import cache_folder
-from course_lib.films import keep_films
-from course_lib.labelled import photos10
-from course_lib.networks import LAYERS, AlexNet, Trunk, conv1_filters, first_convolution
+from course_lib.data.datasets import CropDataset, LabelledImages
+from course_lib.data.labelled import photos10
+from course_lib.data.sources import Source, generate
+from course_lib.evidence.films import keep_films
+from course_lib.lessons.depths.depth import SIZES
+from course_lib.networks.alexnet import LAYERS, AlexNet
+from course_lib.networks.others import OTHERS, OtherTrunk
+from course_lib.networks.trunk import Trunk, conv1_filters, first_convolution
+from course_lib.pretext.recipes import Recipe
 from course_lib.pretext.rotnet import RotNet
 from course_lib.pretext.supervised import Supervised
-from course_lib.probes import probe
+from course_lib.probes.probe import probe
+from course_lib.probes.streaming import probe_streaming
 from course_lib.profiles import PROFILES, Course
-from course_lib.recipes import Recipe
-from course_lib.sources import Source, generate
-from course_lib.streaming import probe_streaming
-from course_lib.trained import pretrain, runs_folder, untrained
-from course_lib.training import fit
-from course_lib.trunks import OTHERS, OtherTrunk
+from course_lib.support.errors import CourseError
+from course_lib.support.files import cache_folder, runs_folder
+from course_lib.training import arithmetic
+from course_lib.training.arithmetic import CHOICES, Arithmetic, fastest
+from course_lib.training.checkpoints import Checkpoints
+from course_lib.training.loop import fit
+from course_lib.training.trained import pretrain, untrained
 
 STAGES = {
     "resnet18": ("conv1", "layer1", "layer2", "layer3", "layer4"),
@@ -49,7 +50,7 @@ SIDES = {
 @pytest.fixture(autouse=True)
 def plain_arithmetic(monkeypatch: pytest.MonkeyPatch) -> None:
     """float32 for every training, whatever the processor likes best."""
-    monkeypatch.setattr("course_lib.steps.fastest", lambda *_: Arithmetic())
+    monkeypatch.setattr("course_lib.training.steps.fastest", lambda *_: Arithmetic())
 
 
 @pytest.fixture

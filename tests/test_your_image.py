@@ -16,19 +16,20 @@ from PIL import Image
 from sklearn.metrics import brier_score_loss
 from test_panels import upload
 
-from course_lib.errors import CourseError
-from course_lib.figures import crop_sheet
-from course_lib.images import read_photograph, to_grey
-from course_lib.notebooks import NotebookResult
-from course_lib.png import encode_png
+from course_lib.data.images import read_photograph, to_grey
+from course_lib.data.loading import load_source
+from course_lib.data.sources import generate
+from course_lib.experiments import gallery
+from course_lib.experiments.execution import NotebookResult
+from course_lib.lessons.crops.sliders import explore_crops
+from course_lib.lessons.your_image.confidence import brier
+from course_lib.lessons.your_image.content import neighbours
+from course_lib.lessons.your_image.page import Section, page_html, plain_name, save_page
+from course_lib.lessons.your_image.standing import beaten, known_accuracies, standing_picture
+from course_lib.pictures.figures import crop_sheet
+from course_lib.pictures.png import encode_png
 from course_lib.profiles import start
-from course_lib.sources import generate, load_source
-from course_lib.widgets import explore_crops
-from course_lib.your_image import gallery
-from course_lib.your_image.confidence import brier
-from course_lib.your_image.content import neighbours
-from course_lib.your_image.page import Section, page_html, plain_name, save_page
-from course_lib.your_image.standing import beaten, known_accuracies, standing_picture
+from course_lib.support.errors import CourseError
 
 
 def test_neighbours_is_numpys_correlation() -> None:

@@ -11,21 +11,22 @@ from unittest.mock import patch
 import torch
 from safetensors.torch import save_file
 
-from course_lib import checkpoints, distributed, steps
-from course_lib.arithmetic import Arithmetic
-from course_lib.checkpoints import Checkpoints
-from course_lib.datasets import CropDataset
-from course_lib.networks import AlexNet
-from course_lib.pretext import Method
+from course_lib.data.datasets import CropDataset
+from course_lib.data.sources import Source, generate
+from course_lib.networks.alexnet import AlexNet
 from course_lib.pretext.bigan import BiGAN
 from course_lib.pretext.deepcluster import DeepCluster
 from course_lib.pretext.jigsaw import Jigsaw
+from course_lib.pretext.method import Method
 from course_lib.pretext.pirl import PIRL
+from course_lib.pretext.recipes import Recipe
 from course_lib.pretext.rotnet import RotNet
-from course_lib.recipes import Recipe
-from course_lib.sources import Source, generate
-from course_lib.steps import History
-from course_lib.training import fit
+from course_lib.support import distributed
+from course_lib.training import checkpoints, steps
+from course_lib.training.arithmetic import Arithmetic
+from course_lib.training.checkpoints import Checkpoints
+from course_lib.training.loop import fit
+from course_lib.training.steps import History
 
 STEPS = 12
 RECIPES = {

@@ -13,13 +13,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from course_lib.bench import Peer, Report, compare, timed
 from course_lib.bench.peers import SCHEME, judge, judged_crops, library_peers
-from course_lib.crops import Crops
-from course_lib.machine import describe_machine
-from course_lib.placing import place
-from course_lib.render import RANGES, render, render_torch
-from course_lib.sources import Source, generate
+from course_lib.bench.report import Peer, Report, compare, timed
+from course_lib.data.crops import Crops
+from course_lib.data.placing import place
+from course_lib.data.render import RANGES, render, render_torch
+from course_lib.data.sources import Source, generate
+from course_lib.support.machine import describe_machine
 
 _TABLE = 1 << 17
 _PIXELS = {"cpu": 1 << 18, "cuda": 1 << 26}  # a call: enough to keep the device busy

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from course_lib.bench import Peer, Report, compare
-from course_lib.clustering import ITERATIONS, assign, kmeans
+from course_lib.bench.report import Peer, Report, compare
+from course_lib.pretext.clustering import ITERATIONS, assign, kmeans
 
 SIZES = {"cpu": (20_000, 256, 500), "cuda": (1_000_000, 256, 10_000)}
 """Rows, features and k. On a GPU, about what DeepCluster groups on ImageNet."""

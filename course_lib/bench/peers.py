@@ -15,12 +15,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from course_lib.bench import Peer
-from course_lib.crops import Crops, CropScheme
-from course_lib.figures import photograph
-from course_lib.machine import cpu_cores
-from course_lib.quality import exact_crops, psnr
-from course_lib.sources import Source
+from course_lib.bench.report import Peer
+from course_lib.data.crops import Crops, CropScheme
+from course_lib.data.quality import exact_crops, psnr
+from course_lib.data.sources import Source
+from course_lib.pictures.figures import photograph
+from course_lib.support.machine import cpu_cores
 
 SCHEME = CropScheme(beta=1e-3)
 """What every peer is asked for; its quality is judged without the colours."""

@@ -14,13 +14,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from course_lib.bench import Peer, Report, compare
-from course_lib.datasets import LabelledImages, to_float
-from course_lib.labelled import load_labelled
-from course_lib.networks import AlexNet
-from course_lib.probes import DECAYS, STEPS, ProbeResult, pool_layers, pooled_features, probe, standardise
+from course_lib.bench.report import Peer, Report, compare
+from course_lib.data.datasets import LabelledImages, to_float
+from course_lib.data.loading import load_labelled
+from course_lib.networks.alexnet import AlexNet
+from course_lib.probes.classifier import DECAYS, STEPS, standardise
+from course_lib.probes.features import pool_layers, pooled_features
+from course_lib.probes.probe import probe
+from course_lib.probes.result import ProbeResult
+from course_lib.probes.streaming import EPOCHS, probe_streaming
 from course_lib.profiles import PROFILES, Profile
-from course_lib.streaming import EPOCHS, probe_streaming
 
 LAYER = "conv5"
 """The one that peers probe."""

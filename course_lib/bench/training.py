@@ -11,18 +11,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_lib.arithmetic import Arithmetic, autotuned, fastest
-from course_lib.bench import Peer, Report, compare, timed
 from course_lib.bench.peers import SCHEME, pil_loader
-from course_lib.datasets import CropDataset
-from course_lib.machine import cpu_cores, describe_machine
-from course_lib.pretext import Method
+from course_lib.bench.report import Peer, Report, compare, timed
+from course_lib.data.datasets import CropDataset
+from course_lib.data.loading import load_source
 from course_lib.pretext.deepcluster import DeepCluster
+from course_lib.pretext.method import Method
+from course_lib.pretext.recipes import Recipe
 from course_lib.pretext.rotnet import TURNS, RotNet, four_turns
 from course_lib.profiles import PROFILES, Profile
-from course_lib.recipes import Recipe
-from course_lib.sources import load_source
-from course_lib.steps import Training
+from course_lib.support.machine import cpu_cores, describe_machine
+from course_lib.training.arithmetic import Arithmetic, autotuned, fastest
+from course_lib.training.steps import Training
 
 CROPS = {"cpu": 48, "cuda": 256}
 """A step's crops, each in four turns."""

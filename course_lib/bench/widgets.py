@@ -11,8 +11,8 @@ from typing import Any
 
 from jupyter_client.manager import start_new_kernel
 
-from course_lib.bench import Report
-from course_lib.machine import describe_machine
+from course_lib.bench.report import Report
+from course_lib.support.machine import describe_machine
 
 MOVES = 60
 _SIDE = 64
@@ -21,10 +21,10 @@ import io
 import ipywidgets as widgets
 import matplotlib.pyplot as plt
 from IPython.display import display
-from course_lib.crops import CropScheme
-from course_lib.panels import crop_panel
-from course_lib.sources import load_source
-from course_lib.widgets import explore_crops
+from course_lib.data.crops import CropScheme
+from course_lib.lessons.crops.panel import crop_panel
+from course_lib.data.loading import load_source
+from course_lib.lessons.crops.sliders import explore_crops
 get_ipython().run_line_magic("matplotlib", "inline")
 source = load_source("china")
 def pixels(alpha):

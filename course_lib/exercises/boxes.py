@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_lib.applications.precision import average_precision, overlap, precision_recall
 from course_lib.exercises.compare import difference, each, fits, one_number
 from course_lib.exercises.drawing import between, draws_of, whole
 from course_lib.exercises.exercise import Exercise, Mistake
+from course_lib.lessons.uses.precision import average_precision, overlap, precision_recall
 
 
 def _boxes(seed: int) -> list[tuple]:

@@ -9,11 +9,11 @@ import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from course_lib.errors import CourseError
 from course_lib.exercises.asking import ask
 from course_lib.exercises.exercise import find_exercise
 from course_lib.exercises.journal import note_attempt
 from course_lib.exercises.plain import Raised
+from course_lib.support.errors import CourseError
 
 _tried: dict[str, Callable[..., Any]] = {}  # the last attempt that this process has seen of each exercise
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from course_lib.crops import area_share, smallest_side
-from course_lib.evidence import points_above
+from course_lib.data.crops import area_share, smallest_side
+from course_lib.evidence.intervals import points_above
 from course_lib.exercises.compare import explain_numbers, numbers, one_number
 from course_lib.exercises.drawing import between, draws_of, whole
 from course_lib.exercises.exercise import Exercise, Mistake, Quiz

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_lib.crops import bounding_box, colour_map, crop_size, flip_map
+from course_lib.data.crops import bounding_box, colour_map, crop_size, flip_map
 from course_lib.exercises.compare import difference, each, first_problem, fits
 from course_lib.exercises.drawing import between, draws_of, factors
 from course_lib.exercises.exercise import Exercise, Mistake, Quiz

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from course_lib.crops import product, turned_maps
+from course_lib.data.crops import product, turned_maps
 from course_lib.exercises.compare import difference, each, fits
 from course_lib.exercises.drawing import between, draws_of, pictures
 from course_lib.exercises.exercise import Exercise, Mistake, Quiz

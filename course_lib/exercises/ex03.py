@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_lib.clustering import entropy, nearest, nmi
 from course_lib.exercises.compare import difference, each, fits, one_number
 from course_lib.exercises.drawing import draws_of, whole
 from course_lib.exercises.exercise import Exercise, Mistake, Quiz
+from course_lib.pretext.clustering import entropy, nearest, nmi
 from course_lib.pretext.deepcluster import balanced
 
 

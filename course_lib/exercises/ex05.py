@@ -13,8 +13,8 @@ from torch import Tensor
 from course_lib.exercises.compare import difference, each, explain_numbers, fits, numbers
 from course_lib.exercises.drawing import between, draws_of
 from course_lib.exercises.exercise import Exercise, Mistake, Quiz
-from course_lib.filters import effective_rank, matched_similarity
-from course_lib.networks import fold_batchnorm
+from course_lib.networks.filters import effective_rank, matched_similarity
+from course_lib.networks.trunk import fold_batchnorm
 
 _COLUMN = (slice(None), None, None, None)
 

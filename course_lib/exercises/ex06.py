@@ -12,7 +12,8 @@ from course_lib.exercises.compare import difference, each, one_number
 from course_lib.exercises.drawing import between, draws_of, whole
 from course_lib.exercises.exercise import Exercise, Mistake, Quiz
 from course_lib.exercises.plain import name_of
-from course_lib.probes import logits, pool_side, probe_loss, standardise
+from course_lib.probes.classifier import logits, probe_loss, standardise
+from course_lib.probes.features import pool_side
 
 
 def _features(seed: int) -> list[tuple]:

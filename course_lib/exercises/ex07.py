@@ -13,10 +13,10 @@ from course_lib.exercises.compare import difference, each, explain_numbers, fits
 from course_lib.exercises.drawing import between, draws_of, whole
 from course_lib.exercises.exercise import Exercise, Mistake, Quiz
 from course_lib.exercises.plain import name_of
-from course_lib.frozen import freeze
-from course_lib.networks import LAYERS, AlexNet
-from course_lib.scattering import first_order, wave, window
-from course_lib.transfer import same_order
+from course_lib.networks.alexnet import LAYERS, AlexNet
+from course_lib.networks.scattering import first_order, wave, window
+from course_lib.probes.frozen import freeze
+from course_lib.probes.transfer import same_order
 
 
 def _networks(seed: int) -> list[tuple]:

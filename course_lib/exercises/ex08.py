@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from scipy.special import stdtrit
 
-from course_lib.evidence import FAILS, HOLDS, UNDECIDED, above, interval, paired
+from course_lib.evidence.intervals import FAILS, HOLDS, UNDECIDED, above, interval, paired
 from course_lib.exercises.compare import each, numbers
 from course_lib.exercises.drawing import between, draws_of, whole
 from course_lib.exercises.exercise import Exercise, Mistake, Quiz

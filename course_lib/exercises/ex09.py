@@ -14,7 +14,7 @@ from course_lib.exercises.compare import difference, each, fits, one_number
 from course_lib.exercises.drawing import between, draws_of
 from course_lib.exercises.exercise import Exercise, Mistake, Quiz
 from course_lib.pretext.pirl import moved, nce
-from course_lib.puzzles import hamming, normalise, spread_out
+from course_lib.pretext.puzzles import hamming, normalise, spread_out
 
 
 def _orders(seed: int) -> list[tuple]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from course_lib.depth import parameters_below, reached, read_at
 from course_lib.exercises.compare import each, explain_numbers, numbers, one_number
 from course_lib.exercises.drawing import between, draws_of, whole
 from course_lib.exercises.exercise import Exercise, Mistake, Quiz
 from course_lib.exercises.plain import name_of
+from course_lib.lessons.depths.depth import parameters_below, reached, read_at
 
 _Convolutions = list[tuple[int, int, int, int]]
 

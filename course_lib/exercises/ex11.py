@@ -9,12 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from course_lib.applications.retrieval import nearest, precision_at
-from course_lib.applications.style import gram
 from course_lib.exercises.boxes import BOXES
 from course_lib.exercises.compare import difference, each, fits, one_number
 from course_lib.exercises.drawing import between, draws_of, factors
 from course_lib.exercises.exercise import Exercise, Mistake, Quiz
+from course_lib.lessons.uses.retrieval import nearest, precision_at
+from course_lib.lessons.uses.style import gram
 
 
 def _maps(seed: int) -> list[tuple]:

@@ -12,8 +12,8 @@ from torch import Tensor
 from course_lib.exercises.compare import difference, each, explain_numbers, fits, numbers
 from course_lib.exercises.drawing import between, draws_of
 from course_lib.exercises.exercise import Exercise, Mistake, Quiz
-from course_lib.one_example.correlation import correlate
-from course_lib.one_example.exemplar import objective, whiten
+from course_lib.lessons.one_example.correlation import correlate
+from course_lib.lessons.one_example.exemplar import objective, whiten
 
 _Objective = Callable[..., Tensor]
 

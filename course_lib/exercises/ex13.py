@@ -12,9 +12,9 @@ from course_lib.exercises.compare import each, numbers, one_number
 from course_lib.exercises.drawing import between, draws_of, whole
 from course_lib.exercises.exercise import Exercise, Mistake, Quiz
 from course_lib.exercises.plain import name_of
-from course_lib.your_image.confidence import brier
-from course_lib.your_image.content import neighbours
-from course_lib.your_image.standing import beaten
+from course_lib.lessons.your_image.confidence import brier
+from course_lib.lessons.your_image.content import neighbours
+from course_lib.lessons.your_image.standing import beaten
 
 
 def _greys(seed: int) -> list[tuple]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from course_lib.errors import unknown
+from course_lib.support.errors import unknown
 
 
 @dataclass(frozen=True)

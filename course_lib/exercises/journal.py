@@ -14,8 +14,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from course_lib.errors import CourseError
-from course_lib.files import cache_folder, make_folder, write_file
+from course_lib.support.errors import CourseError
+from course_lib.support.files import cache_folder, make_folder, write_file
 
 _EMPTY: dict[str, Any] = {"version": 1, "attempts": [], "hints": {}, "predictions": {}, "quizzes": {}}
 _LONGEST = 2_000  # attempts that are kept

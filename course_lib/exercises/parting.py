@@ -14,7 +14,7 @@ from course_lib.exercises.exercise import find_exercise
 from course_lib.exercises.plain import Raised, name_of
 
 if TYPE_CHECKING:
-    from course_lib.figures import Picture
+    from course_lib.pictures.figures import Picture
 
 _SEEDS = 5
 _ACROSS = 8  # pictures in a row
@@ -103,7 +103,7 @@ def _side_by_side(key: str, question: tuple, given: Any, expected: Any) -> Pictu
         rows["difference"] = 2 * gap / gap.max().clamp(min=1e-12) - 1  # black where there is none
     if not rows:
         return None
-    from course_lib.figures import crop_rows
+    from course_lib.pictures.figures import crop_rows
 
     words = f"The first question of {key} to which the two answer differently, in rows: {', '.join(rows)}"
     return crop_rows({name: _row(value) for name, value in rows.items()}, words)

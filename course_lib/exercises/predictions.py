@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from course_lib.exercises.journal import note_outcome, note_prediction, prediction_of, predictions
 from course_lib.exercises.showing import as_text, box_of
-from course_lib.progress import has_front_end
+from course_lib.support.front_end import has_front_end
 
 if TYPE_CHECKING:
-    from course_lib.figures import Picture
+    from course_lib.pictures.figures import Picture
 
 _FEW = 10
 """Below so many predictions, a calibration is mostly luck."""
@@ -103,7 +103,7 @@ def _verdict(said: dict[str, Any]) -> str:
 
 def calibration() -> Picture:
     """How sure the learner was, and how often right: on the diagonal, who is 70 % sure is right in 70 of 100."""
-    from course_lib.charts import calibration_picture
+    from course_lib.pictures.charts import calibration_picture
 
     known = [one for one in predictions().values() if "outcome" in one]
     sure = [one["confidence"] / 100 for one in known]

@@ -9,7 +9,7 @@ from typing import Any
 from course_lib.exercises.exercise import Quiz, find_quiz
 from course_lib.exercises.journal import note_quiz
 from course_lib.exercises.showing import as_text, box_of
-from course_lib.progress import has_front_end
+from course_lib.support.front_end import has_front_end
 
 
 def quiz(key: str) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from course_lib.networks import LAYERS, AlexNet
+from course_lib.networks.alexnet import LAYERS, AlexNet
 
 
 @dataclass(frozen=True)

@@ -14,33 +14,23 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import as_completed
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from course_lib.errors import CourseError
-from course_lib.executors import ends_with_its_parent, executor_of
-from course_lib.files import make_folder, write_file
+from course_lib.grading.graded import Graded, line_of
 from course_lib.grading.intake import take_in
 from course_lib.grading.records import keep_record, read_record, record_path, secret_of, submission_path
+from course_lib.grading.reports import write_views
 from course_lib.grading.rules import MOST_RUNS, Rules
+from course_lib.grading.runner import remove_leftovers
 from course_lib.grading.sandbox import require_level
 from course_lib.grading.trusted import trusted_notebooks
+from course_lib.support.errors import CourseError
+from course_lib.support.executors import ends_with_its_parent, executor_of
+from course_lib.support.files import make_folder, write_file
 
 _BESIDES = 120  # seconds that a run, and the judging, may take beside the learner's cells
-
-
-@dataclass
-class Graded:
-    """One file that was handed in, and its record; or why it has none.
-
-    learner, file: as in `Submission`. record: as `grading.one` writes it. problem: in a sentence, or "".
-    """
-
-    learner: str
-    file: str
-    record: dict[str, Any] | None = None
-    problem: str = ""
 
 
 def grade(
@@ -59,9 +49,6 @@ def grade(
     result and stops no other. Raises CourseError where the sandbox does not work here, and where another grading is
     writing to the folder.
     """
-    from course_lib.grading.reports import write_views
-    from course_lib.grading.runner import remove_leftovers
-
     if not scheduler:
         require_level(rules.sandbox)
     if inside := [path for path in paths if path.resolve() in (folder.resolve(), *folder.resolve().parents)]:
@@ -156,23 +143,3 @@ def _alone_in(folder: Path) -> Iterator[None]:
         except OSError:
             raise CourseError(f"another grading writes to {folder}; wait for it, or choose another --out") from None
         yield
-
-
-def line_of(one: Graded) -> str:
-    """A result in a line: who, the points, the level of the sandbox, and how long it took."""
-    who = _printable(" ".join(one.learner.split())[:60])
-    if one.record is None or one.problem:
-        return f"{who}: not graded. {_printable(one.problem)}"
-    points = sum(exercise["points"] for exercise in one.record["exercises"])
-    most = len(one.record["exercises"])
-    return f"{who}: {points} of {most}, {one.record['sandbox']}, {one.record['seconds']} s"
-
-
-def _printable(text: str) -> str:
-    """A text that any terminal shows and none obeys."""
-    return "".join(one if one.isprintable() else "?" for one in readable(text))
-
-
-def readable(name: str) -> str:
-    """A name that any file can hold: what is no character of Unicode is written as its number."""
-    return name.encode("utf-8", "backslashreplace").decode()

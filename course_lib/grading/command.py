@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from course_lib.errors import CourseError
+from course_lib.support.errors import CourseError
 
 _LEVELS = ("bubblewrap", "limits")
 

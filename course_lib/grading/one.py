@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import course_lib
-from course_lib.errors import CourseError
 from course_lib.grading.descendants import adopt_orphans, end_descendants
 from course_lib.grading.records import (
     VERSION,
@@ -29,6 +28,7 @@ from course_lib.grading.records import (
 from course_lib.grading.rules import Rules
 from course_lib.grading.submission import HandedIn, find_answer, fit, read_cells
 from course_lib.grading.trusted import Trusted, trusted_notebooks
+from course_lib.support.errors import CourseError
 
 
 def grade_here(folder: Path, submission: str, rules: Rules) -> dict[str, Any]:
@@ -75,9 +75,7 @@ def _results(
     cells: list[HandedIn], notebook: Trusted, submission: str, secret: str, rules: Rules, folder: Path
 ) -> tuple[list[Any], list[Any]]:
     """The results of all exercises, and the outputs of the answer cells."""
-    from course_lib.exercises import (
-        find_exercise,
-    )  # and with it PyTorch, which a file that is no notebook does not need
+    from course_lib.exercises import find_exercise
     from course_lib.exercises.plain import encode
     from course_lib.grading.judging import results_of
     from course_lib.grading.runner import collect_replies

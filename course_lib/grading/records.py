@@ -9,10 +9,11 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-from course_lib.errors import CourseError
-from course_lib.files import make_folder, sha256_of, write_file
 from course_lib.grading.rules import Rules
-from course_lib.notebooks import find_notebooks
+from course_lib.support.code import SPINE, hash_of_code
+from course_lib.support.errors import CourseError
+from course_lib.support.files import make_folder, sha256_of, write_file
+from course_lib.support.notebooks import find_notebooks
 
 VERSION = 1
 _SECRET = "secret"
@@ -41,9 +42,10 @@ def seed_of(secret: str, submission: str, key: str = "") -> int:
 
 
 def checks_digest(rules: Rules) -> str:
-    """A hash of all that decides a result but the submission and the seed: the library, the notebooks and the rules."""
-    files = sorted(Path(__file__).parents[1].rglob("*.py")) + find_notebooks()
-    text = "".join(sha256_of(file) for file in files) + repr(rules)
+    """A hash of all that decides a result but the submission and the seed: what answers are run with and judged by,
+    the notebooks and the rules."""
+    text = hash_of_code("support", *SPINE, "pictures", "lessons", "exercises", "grading")
+    text += "".join(sha256_of(path) for path in find_notebooks()) + repr(rules)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -6,14 +6,12 @@ import ast
 import shutil
 from pathlib import Path
 
-from course_lib.anatomy import strip
-from course_lib.errors import CourseError
-from course_lib.files import make_folder, write_file
 from course_lib.grading.intake import LARGEST
 from course_lib.grading.submission import is_stub
 from course_lib.grading.trusted import read_trusted
-from course_lib.headers import title
-from course_lib.notebooks import find_notebooks, notebooks_folder
+from course_lib.support.errors import CourseError
+from course_lib.support.files import make_folder, write_file
+from course_lib.support.notebooks import find_notebooks, notebooks_folder, strip, title
 
 _README = """# What can a network learn from one image?
 
@@ -54,7 +52,7 @@ def release(folder: Path) -> Path:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise CourseError(f"{folder} is not empty; give a new folder, so that nothing in it is written over")
     _require_stubs()
-    clone, without = notebooks_folder().parent, shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
+    clone, without = notebooks_folder().parent, shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "attacks")
     make_folder(folder)
     for name in ("notebooks", "course_lib", "assets"):
         shutil.copytree(clone / name, folder / name, ignore=without)

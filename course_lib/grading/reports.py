@@ -13,12 +13,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from course_lib.files import make_folder, write_file
-from course_lib.grading.batch import Graded, readable
+from course_lib.grading.graded import Graded, readable
 from course_lib.grading.judging import VERDICTS
 from course_lib.grading.rules import Rules
 from course_lib.grading.trusted import trusted_notebooks
-from course_lib.templates import templates
+from course_lib.support.files import make_folder, write_file
+from course_lib.support.templates import templates
 
 TABLE, SUMMARY, FEEDBACK = "grades.csv", "index.html", "feedback"
 

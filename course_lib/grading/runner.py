@@ -22,14 +22,14 @@ from typing import Any
 
 import psutil
 
-from course_lib.errors import CourseError
-from course_lib.files import write_file
 from course_lib.grading.assemble import assemble
 from course_lib.grading.bubblewrap import Job
 from course_lib.grading.library import copy_library
 from course_lib.grading.rules import MOST_RUNS, Rules
 from course_lib.grading.sandbox import limits, run
 from course_lib.grading.trusted import Trusted
+from course_lib.support.errors import CourseError
+from course_lib.support.files import write_file
 
 _PREFIX = "course-grading-"
 _LARGEST_REPLY, _LARGEST_REPORT = 20_000_000, 30_000_000  # bytes

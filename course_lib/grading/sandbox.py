@@ -19,10 +19,10 @@ from pathlib import Path
 
 import psutil
 
-from course_lib.errors import CourseError
 from course_lib.grading.bubblewrap import Job, bubblewrapped, environment
 from course_lib.grading.descendants import end_descendants
 from course_lib.grading.slots import claim_user
+from course_lib.support.errors import CourseError
 
 LEVELS = ("limits", "bubblewrap")
 """From the weakest to the strongest."""

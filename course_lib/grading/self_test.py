@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import shutil
-import sys
 import tempfile
 import threading
 import time
@@ -14,16 +12,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import course_lib
-from course_lib.errors import CourseError
-from course_lib.files import make_folder
-from course_lib.grading.batch import Graded, grade
+from course_lib.grading.attacks import corpus
+from course_lib.grading.batch import grade
 from course_lib.grading.descendants import adopt_orphans, living_descendants
+from course_lib.grading.graded import Graded
 from course_lib.grading.rules import Rules
-from course_lib.notebooks import find_notebooks
+from course_lib.support.errors import CourseError
+from course_lib.support.files import make_folder
+from course_lib.support.notebooks import find_notebooks
 
 _RULES = {"cell": 5, "total": 120}
 _HONEST = 3  # right and plain submissions among the attacks
@@ -35,11 +34,10 @@ def self_test(level: str, jobs: int, folder: Path | None, say: Callable[[str], N
     Ends with the line `attacks N, forged F, lost L, left P`: points that were not earned, points of others that were
     lost, and processes that are left a second later. The status is 0 where F, L and P are.
     """
-    corpus = load_corpus()
-    with _folder(folder) as place, _server(corpus) as port:
+    with _folder(folder) as place, _server() as port:
         where = corpus.Place(Path(course_lib.__file__).parent, (place / "out").absolute(), port)
-        attacks = [one for one in corpus.attacks(where) if _is_safe(one.name, level, corpus, say)]
-        owed = write_inbox(place / "inbox", corpus, attacks)
+        attacks = [one for one in corpus.attacks(where) if _is_safe(one.name, level, say)]
+        owed = write_inbox(place / "inbox", attacks)
         adopt_orphans()
         graded = grade([place / "inbox"], place / "out", Rules(level, **_RULES), jobs, say=say)
         time.sleep(1)
@@ -52,26 +50,14 @@ def self_test(level: str, jobs: int, folder: Path | None, say: Callable[[str], N
     return int(bool(forged or lost or changed or left))
 
 
-def _is_safe(name: str, level: str, corpus: ModuleType, say: Callable[[str], None]) -> bool:
+def _is_safe(name: str, level: str, say: Callable[[str], None]) -> bool:
     if level == "bubblewrap" or name not in corpus.ONLY_IN_BUBBLEWRAP:
         return True
     say(f"{name}: left out, since at this level it would end your own processes")
     return False
 
 
-def load_corpus() -> ModuleType:
-    """The attacks, which are among the tests. Raises CourseError where the library was installed without them."""
-    path = Path(course_lib.__file__).parents[1] / "tests" / "attacks" / "corpus.py"
-    if not path.is_file():
-        raise CourseError(f"{path} is not there; run the self-test from a clone, installed with pip install -e .")
-    spec = importlib.util.spec_from_file_location("attack_corpus", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look there
-    spec.loader.exec_module(module)
-    return module
-
-
-def write_inbox(inbox: Path, corpus: ModuleType, attacks: list[Any]) -> dict[str, int]:
+def write_inbox(inbox: Path, attacks: list[Any]) -> dict[str, int]:
     """Write the submissions, honest ones before, among and after the attacks; returns the points that each must get."""
     make_folder(inbox)
     (path,) = find_notebooks([corpus.NOTEBOOK])
@@ -115,7 +101,7 @@ def _folder(given: Path | None) -> Iterator[Path]:
 
 
 @contextmanager
-def _server(corpus: ModuleType) -> Iterator[int]:
+def _server() -> Iterator[int]:
     """A server on this machine that gives away a right answer; the port. The sandbox must not reach it."""
 
     class Handler(BaseHTTPRequestHandler):

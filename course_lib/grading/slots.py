@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from course_lib.errors import CourseError
+from course_lib.support.errors import CourseError
 
 _FIRST, _MOST = 60_700, 200  # between the ranges that Debian and systemd give to accounts
 _LOCKS = Path("/run/course_lib-grading")

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from course_lib.errors import CourseError
 from course_lib.grading.trusted import AnswerCell
+from course_lib.support.errors import CourseError
 
 LONGEST = 20_000
 """Characters of one answer."""

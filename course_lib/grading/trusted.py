@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from course_lib.notebooks import find_notebooks
+from course_lib.support.notebooks import find_notebooks
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_lib import distributed
-from course_lib.datasets import CropDataset
-from course_lib.networks import Trunk
-from course_lib.pretext import Batch, Method, Shown
+from course_lib.data.datasets import CropDataset
+from course_lib.networks.trunk import Trunk
+from course_lib.pretext.method import Batch, Method, Shown
+from course_lib.pretext.recipes import Recipe
 from course_lib.profiles import Profile
-from course_lib.recipes import Recipe
+from course_lib.support import distributed
 
 CODE = 200
 """Numbers in a code z, each uniform in [-1, 1], as in the original."""

@@ -10,12 +10,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_lib.datasets import CropDataset
-from course_lib.networks import Trunk
-from course_lib.pretext import Batch, Method, Shown
+from course_lib.data.datasets import CropDataset
+from course_lib.networks.trunk import Trunk
+from course_lib.pretext.method import Batch, Method, Shown
+from course_lib.pretext.puzzles import (
+    DRAWS,
+    SIDES,
+    TILES,
+    TRICKS,
+    Tricks,
+    assemble,
+    cut,
+    deal,
+    order_of,
+    permutations,
+)
+from course_lib.pretext.recipes import Recipe
 from course_lib.profiles import Profile
-from course_lib.puzzles import DRAWS, SIDES, TILES, TRICKS, Tricks, assemble, cut, deal, order_of, permutations
-from course_lib.recipes import Recipe
 
 ORDERS = {"quick": 24, "standard": 100, "paper": 100}
 """Orders that a puzzle may be dealt in, at each profile; 100 in the original's released list."""

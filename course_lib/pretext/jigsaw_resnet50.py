@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from course_lib.datasets import CropDataset
-from course_lib.networks import LAYERS
+from course_lib.data.datasets import CropDataset
+from course_lib.networks.alexnet import LAYERS
+from course_lib.networks.others import OtherTrunk
 from course_lib.pretext.jigsaw import Jigsaw
+from course_lib.pretext.puzzles import SIDES, TILES, Tricks, permutations
+from course_lib.pretext.recipes import Recipe
 from course_lib.profiles import Profile
-from course_lib.puzzles import SIDES, TILES, Tricks, permutations
-from course_lib.recipes import Recipe
-from course_lib.trunks import OtherTrunk
 
 ORDERS, EMBEDDING = 2_000, 1_000
 """Orders that the head tells apart, and numbers that it sees of each tile, as in VISSL."""

@@ -14,15 +14,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_lib import distributed
-from course_lib.crops import CropScheme
-from course_lib.datasets import CropDataset
-from course_lib.networks import Trunk
-from course_lib.pretext import NOISE, Batch, Method, Shown
+from course_lib.data.crops import CropScheme
+from course_lib.data.datasets import CropDataset
+from course_lib.networks.trunk import Trunk
 from course_lib.pretext.jigsaw import tile_features
+from course_lib.pretext.method import NOISE, Batch, Method, Shown
+from course_lib.pretext.puzzles import DRAWS, SIDES, TILES, Tricks, assemble, cut, deal
+from course_lib.pretext.recipes import Recipe
 from course_lib.profiles import Profile
-from course_lib.puzzles import DRAWS, SIDES, TILES, Tricks, assemble, cut, deal
-from course_lib.recipes import Recipe
+from course_lib.support import distributed
 
 IMAGE_VIEW = CropScheme(beta=0.08, gamma=3 / 4, alpha=0, flip=0.5, jitter=0.4)
 PUZZLE_VIEW = CropScheme(beta=0.6, gamma=3 / 4, alpha=0, flip=0.5, jitter=0.4)

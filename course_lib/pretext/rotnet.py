@@ -10,11 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from course_lib.datasets import CropDataset
-from course_lib.networks import Trunk, head
-from course_lib.pretext import Batch, Method, Shown
+from course_lib.data.datasets import CropDataset
+from course_lib.networks.alexnet import head
+from course_lib.networks.trunk import Trunk
+from course_lib.pretext.method import Batch, Method, Shown
+from course_lib.pretext.recipes import Recipe
 from course_lib.profiles import Profile
-from course_lib.recipes import Recipe
 
 TURNS = 4
 

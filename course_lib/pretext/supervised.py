@@ -9,11 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from course_lib.datasets import LabelledImages
-from course_lib.networks import Trunk, head
-from course_lib.pretext import Batch, Method
+from course_lib.data.datasets import LabelledImages
+from course_lib.networks.alexnet import head
+from course_lib.networks.trunk import Trunk
+from course_lib.pretext.method import Batch, Method
+from course_lib.pretext.recipes import Recipe
 from course_lib.profiles import Profile
-from course_lib.recipes import Recipe
 
 
 class Supervised(Method):

@@ -1,0 +1,171 @@
+"""Side by side in one run: the course's own code and its peers. `python -m course_lib bench --help`.
+
+A peer that is not installed is skipped and named. Rates on shared machines swing; so the peers take turns, a few
+calls each, and what counts is the ratio of the medians.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from course_lib.support.machine import describe_machine
+
+TURNS, CALLS = 4, 5
+"""Each peer is timed in so many turns of so many calls: twenty in all, of which the median counts."""
+WARM_UP = 3
+"""Calls before each turn: to compile, to fill caches and queues, and to let the peer before it come to rest."""
+
+
+@dataclass
+class Peer:
+    """One way of doing the work.
+
+    who: the name in tables. what: what one call does, in words. count: units of work a call. make: prepares, and
+    returns the call; an exception means that the peer is absent. quality: measures how good the result is, in the unit
+    of the bench.
+    bytes_written: what one call leaves in memory, for the share of the memory's bandwidth.
+    """
+
+    who: str
+    what: str
+    count: float
+    make: Callable[[], Callable[[], Any]]
+    quality: Callable[[], float] | None = None
+    bytes_written: int = 0
+
+
+@dataclass
+class Report:
+    """What a bench measured: rows as in its JSON, the peers that were skipped and why, and the machine."""
+
+    machine: dict[str, Any]
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    skipped: list[dict[str, str]] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """The content of the file that `--json` writes."""
+        return {"machine": self.machine, "rows": self.rows, "skipped": self.skipped}
+
+    def skip(self, who: str, error: Exception) -> None:
+        """Name what was left out, with the first line of the reason."""
+        first = str(error).strip().splitlines()[:1]
+        self.skipped.append({"who": who, "why": f"{type(error).__name__}: {' '.join(first)[:120]}"})
+
+    def extend(self, other: Report) -> None:
+        """Add what another bench measured on the same machine."""
+        self.machine |= other.machine
+        self.rows += other.rows
+        self.skipped += other.skipped
+
+    def text(self) -> str:
+        """The table that a bench prints."""
+        lines = [", ".join(f"{key} {value}" for key, value in self.machine.items()), ""]
+        lines.append(f"{'who':34} {'side':>4} {'rate':>16} {'to ours':>8} {'quality':>8} {'of fill':>8}  what")
+        for row in self.rows:
+            quality = quality_in_words(row, 1)
+            share = f"{row['share_of_fill']:.0%}" if "share_of_fill" in row else ""
+            cells = f"{row['who']:34} {row['side']:>4} {rate_in_words(row):>16} {row['ratio_to_ours']:8.3g}"
+            lines.append(f"{cells} {quality:>8} {share:>8}  {row['what']}")
+        return "\n".join(lines + [f"skipped: {s['who']}: {s['why']}" for s in self.skipped])
+
+
+def rate_in_words(row: dict[str, Any]) -> str:
+    """The rate of a row with its unit, to a decimal place where it is below a hundred, and to two figures below one."""
+    rate = row["rate"]
+    return f"{rate:.2g} {row['unit']}" if rate < 1 else f"{rate:,.{0 if rate >= 100 else 1}f} {row['unit']}"
+
+
+def quality_in_words(row: dict[str, Any], digits: int = 0) -> str:
+    """How good the result is: of crops in dB, of k-means the objective in percent above ours, of probes the accuracy
+    in percent; empty where unknown."""
+    if row["quality"] is None:
+        return ""
+    if row["unit"] == "layers/s":
+        return f"{row['quality']:.1f} %"
+    return f"{row['quality']:+.2f} %" if row["unit"] == "runs/s" else f"{row['quality']:.{digits}f} dB"
+
+
+def compare(
+    peers: Sequence[Peer],
+    device: torch.device,
+    side: int,
+    fill: float = 0.0,
+    unit: str = "crops/s",
+    turns: int = 0,
+    calls: int = 0,
+    warm_up: int = WARM_UP,
+) -> Report:
+    """Time the peers in turns; the first is ours, to which the ratios are taken.
+
+    fill: the bandwidth in bytes a second that filling memory reaches, or 0. unit: of the rates. turns, calls, warm_up:
+    others than usual, where a call takes seconds.
+    """
+    report = Report(describe_machine())
+    prepared = list(_prepare(peers, report))
+    seconds: dict[str, list[float]] = {peer.who: [] for peer, _ in prepared}
+    for _ in tqdm(range(turns or TURNS), desc=f"{side} px", leave=False, disable=None):
+        for peer, call in prepared:
+            for _ in range(warm_up):
+                call()
+            seconds[peer.who] += [timed(call, device) for _ in range(calls or CALLS)]
+    ours = 0.0
+    for peer, _ in prepared:
+        rate = peer.count / statistics.median(seconds[peer.who])
+        ours = ours or rate
+        quality = _quality(peer, report)
+        row = {
+            "who": peer.who,
+            "what": peer.what,
+            "side": side,
+            "rate": round(rate, 1 if rate >= 1 else 4),
+            "unit": unit,
+        }
+        row |= {"ratio_to_ours": rate / ours, "quality": quality}
+        if fill and peer.bytes_written:
+            row["share_of_fill"] = rate / peer.count * peer.bytes_written / fill
+        report.rows.append(row)
+    return report
+
+
+def timed(call: Callable[[], Any], device: torch.device) -> float:
+    """Seconds that one call takes, on a GPU by the device's own clock."""
+    if device.type != "cuda":
+        start = time.perf_counter()
+        call()
+        return time.perf_counter() - start
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    start.record()
+    call()
+    end.record()
+    end.synchronize()
+    return start.elapsed_time(end) / 1e3
+
+
+def _prepare(peers: Sequence[Peer], report: Report) -> Iterator[tuple[Peer, Callable[[], Any]]]:
+    for peer in peers:
+        start = time.monotonic()
+        try:
+            call = peer.make()
+            call()
+        except Exception as error:  # absent, or unfit for this machine: the others are still worth measuring
+            report.skip(peer.who, error)
+        else:
+            # To where a bar would go, as some take a minute, and nobody should have to guess which.
+            print(f"{peer.who}: ready after {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
+            yield peer, call
+
+
+def _quality(peer: Peer, report: Report) -> float | None:
+    try:
+        return round(peer.quality(), 2) if peer.quality else None
+    except Exception as error:  # what was timed is not thrown away because it cannot be judged
+        report.skip(f"{peer.who}, its quality", error)
+        return None

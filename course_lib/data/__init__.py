@@ -1,0 +1,1 @@
+"""From photographs to crops: sources, the table of crops, rendering, and data sets by name."""

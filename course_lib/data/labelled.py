@@ -1,0 +1,207 @@
+"""Pictures with labels to probe with: `photos10` (bundled), `cifar10`, `cifar100`, or any folder."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from tqdm import tqdm
+
+from course_lib.data.crops import CropScheme
+from course_lib.data.datasets import LabelledImages
+from course_lib.data.images import TASK_PHOTOGRAPHS, read_image, read_photograph, to_grey
+from course_lib.data.render import render
+from course_lib.data.sources import Source, shrink
+from course_lib.support.downloads import download
+from course_lib.support.errors import CourseError
+from course_lib.support.files import cache_folder, new_file, write_file
+from course_lib.support.machine import release_memory
+
+_PATIENCE = 5  # seconds of decoding before a bar is shown
+
+
+def photos10(side: int = 32, train: int = 6_000, test: int = 4_000, seed: int = 0) -> LabelledImages:
+    """From which of ten bundled photographs, in grey, is this crop?
+
+    A stand-in that needs no download: training crops come from the left halves of the photographs and test crops
+    from the right halves, and none of the ten is ever a source for training without labels. Brightness and contrast
+    vary, so that the mean grey gives little away.
+    """
+    photographs = [shrink(read_photograph(name), 512) for name in TASK_PHOTOGRAPHS]
+    parts = {}
+    for part, count in (("train", train), ("test", test)):
+        halves = [_half(photograph, part) for photograph in photographs]
+        images = _grey_crops(Source.from_images(halves, part), side, count, seed)
+        parts |= {f"{part}_images": images, f"{part}_labels": torch.arange(count) % len(photographs)}
+    release_memory()
+    note = "a stand-in made of ten bundled photographs, in grey; train and test come from different halves"
+    return LabelledImages("photos10", TASK_PHOTOGRAPHS, **parts, note=note)
+
+
+def _half(photograph: Tensor, part: str) -> Tensor:
+    middle = photograph.shape[2] // 2
+    return photograph[:, :, :middle] if part == "train" else photograph[:, :, -middle:]
+
+
+def _grey_crops(halves: Source, side: int, count: int, seed: int) -> Tensor:
+    crops = CropScheme(beta=0.01).sample(halves, count, seed)
+    batches = [_grey(render(halves, crops[i : i + 200], side)) for i in range(0, count, 200)]
+    return torch.cat(batches).expand(-1, 3, -1, -1).contiguous()
+
+
+def _grey(images: Tensor) -> Tensor:
+    """(n, 3, h, w) in [-1, 1] as (n, 1, h, w) uint8."""
+    return ((to_grey(images)[:, None] + 1) * 127.5).round().to(torch.uint8)
+
+
+@dataclass(frozen=True)
+class _Archive:
+    url: str
+    sha256: str
+
+
+CIFAR = {
+    "cifar10": _Archive(
+        "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+        "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
+    ),
+    "cifar100": _Archive(
+        "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz",
+        "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7",
+    ),
+}
+"""Krizhevsky 2009. The hashes are those that Keras publishes for the same two files."""
+
+
+def cifar(name: str, side: int = 32) -> LabelledImages:
+    """CIFAR-10 or CIFAR-100, fetched once into the cache folder and checked there."""
+    from torchvision import datasets
+
+    root = cache_folder()
+    archive = CIFAR[name]
+    download(archive.url, root / archive.url.rsplit("/", 1)[1], archive.sha256)
+    loader = datasets.CIFAR10 if name == "cifar10" else datasets.CIFAR100
+    parts = {}
+    for part in ("train", "test"):
+        # torchvision finds the archive where it would have put it, and only unpacks it.
+        found = loader(str(root), train=part == "train", download=True)
+        images = torch.from_numpy(found.data).permute(0, 3, 1, 2).contiguous()
+        parts |= {f"{part}_images": resize(images, side), f"{part}_labels": torch.tensor(found.targets)}
+    return LabelledImages(name, tuple(found.classes), **parts)
+
+
+def labelled_folder(root: Path, side: int = 32) -> LabelledImages:
+    """A tree of pictures, root/train/CLASS/*.jpg and root/test/CLASS/*.jpg (or val/), as torchvision's ImageFolder.
+
+    Decoded once, picture by picture, into a file in the cache folder, which is then read as it is asked for: a set
+    takes room on the disk, not in memory. It is kept under the paths, sizes and times of all pictures. Those that
+    cannot be read are left out, and a warning counts them; another counts test pictures that are training pictures too.
+    Raises CourseError for another layout, and for less than two classes.
+    """
+    test = next((part for part in ("test", "val") if (root / part).is_dir()), None)
+    if test is None or not (root / "train").is_dir():
+        raise CourseError(f"{root} must hold a folder train/ and a folder test/ or val/, each with one folder a class")
+    classes, train_files = _list_classes(root / "train")
+    test_classes, test_files = _list_classes(root / test)
+    if classes != test_classes:
+        raise CourseError(f"{root}: train/ has the classes {classes}, {test}/ has {test_classes}; make them the same")
+    if len(classes) < 2:
+        raise CourseError(f"{root}/train has one class, {classes[0]}, and there is nothing to tell apart; add another")
+    parts, prints = {}, {}
+    for part, files in (("train", train_files), ("test", test_files)):
+        parts[f"{part}_images"], parts[f"{part}_labels"], prints[part] = _decoded(files, side)
+    data = LabelledImages(f"folder:{root.name}", classes, **parts)
+    if shared := int(np.isin(prints["test"], prints["train"]).sum()):
+        total = len(data.test_images)
+        words = f"{shared} of {total} test pictures of {root.name} are training pictures too: the accuracy is too good"
+        warnings.warn(f"{words}; take them out of one of the two", stacklevel=3)
+    return data
+
+
+def _list_classes(folder: Path) -> tuple[tuple[str, ...], list[tuple[str, int]]]:
+    from torchvision.datasets import ImageFolder
+
+    try:
+        found = ImageFolder(str(folder))
+    except FileNotFoundError as error:
+        raise CourseError(f"{folder} has no pictures in folders, one a class: {error}") from None
+    return tuple(found.classes), found.samples
+
+
+def _decoded(files: list[tuple[str, int]], side: int) -> tuple[Tensor, Tensor, np.ndarray]:
+    """The pictures (n, 3, side, side) uint8, their labels (n,) and fingerprints (n,), from the cache where they are
+    there."""
+    facts = [(path, label, *_size_and_time(Path(path))) for path, label in files]
+    kept = cache_folder() / f"folder-{hashlib.sha256(repr((side, facts)).encode()).hexdigest()[:16]}.npy"
+    told = kept.with_suffix(".labels.npy")
+    if kept.exists() and told.exists():
+        with contextlib.suppress(ValueError, OSError, EOFError):  # a damaged file is decoded anew
+            return _opened(kept, told)
+    _decode(files, side, kept, told)
+    return _opened(kept, told)
+
+
+def _opened(kept: Path, told: Path) -> tuple[Tensor, Tensor, np.ndarray]:
+    images, columns = np.load(kept, mmap_mode="r"), np.load(told)
+    if len(images) != len(columns):
+        raise ValueError(f"{kept} and {told} belong to different sets")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that it must not be written to, which nobody does
+        return torch.from_numpy(images), torch.from_numpy(columns[:, 0].copy()), columns[:, 1]
+
+
+def _decode(files: list[tuple[str, int]], side: int, kept: Path, told: Path) -> None:
+    """Write the pictures into a file for numpy, one at a time, and labels and fingerprints into another beside it."""
+    rows, broken = [], []
+    with new_file(kept) as file:
+        _write_header(file, 0, side)  # numpy leaves room in it for any number of pictures
+        for path, label in tqdm(files, desc="decoding pictures", delay=_PATIENCE, mininterval=2, leave=False):
+            try:
+                pixels = resize(read_image(path, shortest_side=1)[None], side).numpy().tobytes()
+            except CourseError as error:
+                broken.append(error)
+            else:
+                file.write(pixels)
+                rows.append((label, int.from_bytes(hashlib.sha256(pixels).digest()[:8], "little", signed=True)))
+        if not rows:
+            raise CourseError(f"none of the {len(files)} pictures could be read; the first: {broken[0]}")
+        file.seek(0)
+        _write_header(file, len(rows), side)
+    if broken:
+        warnings.warn(f"{len(broken)} of {len(files)} pictures were left out; the first: {broken[0]}", stacklevel=5)
+    columns = io.BytesIO()
+    np.save(columns, np.array(rows, dtype=np.int64))
+    write_file(told, columns.getvalue())
+
+
+def _write_header(file: BinaryIO, count: int, side: int) -> None:
+    shape = {"descr": "|u1", "fortran_order": False, "shape": (count, 3, side, side)}
+    np.lib.format.write_array_header_1_0(file, shape)
+
+
+def _size_and_time(path: Path) -> tuple[int, int]:
+    """Bytes and time of change; (0, 0) for a link that leads nowhere, which is then left out as unreadable."""
+    if not path.exists():
+        return 0, 0
+    return path.stat().st_size, path.stat().st_mtime_ns
+
+
+def resize(images: Tensor, side: int) -> Tensor:
+    """(n, 3, H, W) uint8 to (n, 3, side, side): the short side resized, the centre square kept."""
+    height, width = images.shape[2:]
+    if (height, width) == (side, side):
+        return images
+    scale = side / min(height, width)
+    size = [max(side, round(height * scale)), max(side, round(width * scale))]
+    images = F.interpolate(images, size=size, mode="bilinear", antialias=True)
+    top, left = (size[0] - side) // 2, (size[1] - side) // 2
+    return images[:, :, top : top + side, left : left + side].contiguous()

@@ -1,0 +1,53 @@
+"""The laws that a scheme draws its crops by, as cumulative distributions: for pictures, and for tests.
+
+They hold for crops that fit; a crop too large for its angle is shrunk, and its area is then smaller than was drawn.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from course_lib.data.crops import Crops, CropScheme
+from course_lib.data.sources import Source
+
+
+def area_law(scheme: CropScheme, share: np.ndarray) -> np.ndarray:
+    """How likely a crop's area is at most `share` of its image's."""
+    if scheme.area_law == "log-uniform":
+        return _uniform(np.log(np.maximum(share, 1e-12)), math.log(scheme.beta), 0.0)
+    return _uniform(share, scheme.beta, 1.0)
+
+
+def ratio_law(scheme: CropScheme, ratio: np.ndarray) -> np.ndarray:
+    """How likely a crop's ratio of height to width is at most `ratio`."""
+    return _uniform(np.log(ratio), math.log(scheme.gamma), -math.log(scheme.gamma))
+
+
+def angle_law(scheme: CropScheme, degrees: np.ndarray) -> np.ndarray:
+    """How likely a crop's angle is at most so many degrees."""
+    return _uniform(degrees, -scheme.alpha, scheme.alpha)
+
+
+LAWS: dict[str, tuple[Callable[[CropScheme, np.ndarray], np.ndarray], np.ndarray]] = {
+    "area": (area_law, np.linspace(0, 1, 41)),
+    "ratio": (ratio_law, np.exp(np.linspace(math.log(1 / 5), math.log(5), 41))),
+    "angle": (angle_law, np.linspace(-180, 180, 41)),
+}
+"""Each number that is drawn: its law, and the edges of the bins that histograms count it in."""
+
+
+def measured(source: Source, crops: Crops) -> dict[str, np.ndarray]:
+    """The numbers (n,) that the laws are about, read off crops: area as a share of the image's, ratio of height to
+    width, and angle in degrees."""
+    width, height = crops.size.unbind(1)
+    share = width * height / source.sizes[crops.source.long()].prod(1)
+    return {"area": share.numpy(), "ratio": (height / width).numpy(), "angle": crops.angle.numpy()}
+
+
+def _uniform(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    if high - low < 1e-9:  # all in one place
+        return (values >= high - 1e-9).astype(float)
+    return np.clip((values - low) / (high - low), 0, 1)

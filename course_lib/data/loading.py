@@ -1,0 +1,84 @@
+"""Any source and any labelled set by its name, as the notebooks' parameters SOURCE and DATA give it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from course_lib.data.datasets import LabelledImages
+from course_lib.data.images import SOURCE_PHOTOGRAPHS, list_images, read_image, read_photograph
+from course_lib.data.labelled import CIFAR, cifar, labelled_folder, photos10
+from course_lib.data.sources import GENERATED, Source, generate, shrink
+from course_lib.support.errors import CourseError, unknown
+
+
+def load_source(name: str, n: int = 1, seed: int = 0) -> Source:
+    """The source that a notebook's parameters SOURCE and N name.
+
+    name: a bundled photograph (`china`), a generated image (`dead_leaves`, `noise`, `flat`), a picture file, a folder
+        of pictures, or `set:NAME`, the training pictures of a labelled set (`set:cifar10`) without their labels. Of a
+        folder and of a set, `n` are drawn by `seed`; 0 takes all.
+    Raises CourseError for a name that is none of these and for a folder with fewer than n pictures.
+    """
+    path = Path(name).expanduser()
+    label = path.name
+    if name in SOURCE_PHOTOGRAPHS:
+        images = [read_photograph(name)]
+    elif name in GENERATED:
+        images = [generate(name, seed=seed + i) for i in range(n)]
+    elif name.startswith("set:"):
+        labelled = load_labelled(name.removeprefix("set:"))
+        images, label = _draw(labelled.train_images, name, n, seed), labelled.name
+    elif path.is_dir():
+        images = [read_image(file) for file in _draw(list_images(path), str(path), n, seed)]
+    elif path.is_file():
+        images = [read_image(path)]
+    else:
+        known = ", ".join((*SOURCE_PHOTOGRAPHS, *GENERATED, "set:cifar10"))
+        raise CourseError(f"no source is called {name!r}; give one of {known}, or the path of a picture or a folder")
+    if n and len(images) != n:
+        raise CourseError(f"{name!r} is one image but N = {n} were asked for; give a folder of at least {n} pictures")
+    return Source.from_images([shrink(image) for image in images], label)
+
+
+def _draw(pictures: Sequence[Any], name: str, n: int, seed: int) -> list[Any]:
+    """`n` of the pictures or paths, in their order; 0 takes all."""
+    if n > len(pictures):
+        raise CourseError(f"{name} holds {len(pictures)} pictures but N = {n} were asked for; add more or lower N")
+    chosen = np.random.default_rng(seed).permutation(len(pictures))[: n or len(pictures)]
+    return [pictures[i] for i in sorted(chosen)]
+
+
+def load_labelled(name: str, side: int = 32) -> LabelledImages:
+    """The labelled set that a notebook's parameter DATA names: `photos10`, `cifar10`, `cifar100` or `folder:PATH`.
+
+    side: pixels; pictures of another size are resized on their short side and cut to the centre square.
+    Raises CourseError for another name and for a folder that is not laid out as it must be. Where CIFAR has to be
+    fetched and there is no network, a warning says so and photos10 is given instead.
+    """
+    if name == "photos10":
+        return photos10(side)
+    if name in CIFAR:
+        try:
+            return cifar(name, side)
+        except CourseError as error:
+            warnings.warn(f"{error}. Going on with photos10, which needs no download.", stacklevel=2)
+            return photos10(side)
+    if name.startswith("folder:"):
+        return labelled_folder(Path(name.removeprefix("folder:")).expanduser(), side)
+    raise unknown("labelled data set", name, ("photos10", *CIFAR, "folder:PATH"))
+
+
+def from_here(name: str, value: str) -> str:
+    """A path in SOURCE or DATA as seen from where the user stands; the notebooks run in a folder of their own."""
+    from course_lib.data.images import SOURCE_PHOTOGRAPHS
+    from course_lib.data.sources import GENERATED
+
+    prefix = "folder:" if value.startswith("folder:") else ""
+    path = Path(value.removeprefix(prefix)).expanduser()
+    is_path = prefix if name == "DATA" else name == "SOURCE" and value not in SOURCE_PHOTOGRAPHS + GENERATED
+    return f"{prefix}{path.absolute()}" if is_path and path.exists() else value

@@ -1,0 +1,148 @@
+"""Executing one notebook with papermill: what it published, what it cost, and whether it failed."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from course_lib.support.files import disk_errors
+
+if TYPE_CHECKING:
+    import nbformat  # imported where it is used: it takes seconds, and to find notebooks nobody needs it
+
+
+_WIDGETS = "application/vnd.jupyter.widget-state+json"
+
+
+_POLL = 0.05  # seconds between two looks at the memory
+
+
+_LEAN = {"MALLOC_ARENA_MAX": "1"}  # threads of one kernel share what they freed; of glibc, and unknown elsewhere
+
+
+@dataclass
+class NotebookResult:
+    """One executed notebook.
+
+    status: "ok" or "failed". seconds: wall time, kernel start included. peak_mb: the highest resident memory of the
+    kernel and its children, in units of 10^6 bytes. error: why it failed, or "". probes, measures: the rows that it
+    published, as `course_lib.evidence.results` has them.
+    """
+
+    name: str
+    status: str
+    seconds: float
+    peak_mb: float
+    error: str = ""
+    probes: list[dict[str, Any]] = field(default_factory=list)
+    measures: list[dict[str, Any]] = field(default_factory=list)
+
+
+def execute(
+    path: Path, out: Path, parameters: dict[str, Any], environment: dict[str, str], timeout: int | None = None
+) -> NotebookResult:
+    """Execute one notebook with papermill and write what came of it to `out`, whatever happens in it.
+
+    timeout: seconds that a cell may take; None sets no limit.
+
+    A notebook counts as failed when a cell raised, when a cell never ran (after `sys.exit(0)` papermill reports
+    success), and when a callback inside a widget raised (papermill does not look there).
+    """
+    import nbformat
+    import papermill
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+    from papermill.exceptions import PapermillException
+
+    from course_lib.evidence.results import published_rows
+
+    start, error = time.perf_counter(), ""
+    with _environment(_LEAN | environment), _PeakMemory() as memory, disk_errors(out):
+        try:
+            papermill.execute_notebook(
+                _literal(path),
+                _literal(out),
+                parameters,
+                kernel_name="python3",
+                cwd=str(path.parent),
+                progress_bar={"desc": path.stem, "leave": False},
+                execution_timeout=timeout,
+                extra_arguments=["--log-level=ERROR"],
+                shutdown_kernel="immediate",  # torch's exit handlers take seconds and a tenth of a gigabyte
+            )
+        except PapermillException as raised:
+            error = f"{raised.ename}: {raised.evalue}" if hasattr(raised, "ename") else str(raised)
+        except DeadKernelError:
+            error = "the kernel died, perhaps for want of memory"
+        except CellTimeoutError:
+            error = f"a cell took more than {timeout} seconds"
+    notebook = nbformat.read(out, 4)
+    error = error or next(hidden_errors(notebook), "")
+    status, seconds = "failed" if error else "ok", round(time.perf_counter() - start, 1)
+    rows = published_rows(notebook)
+    probes, measures = [r for r in rows if "layer" in r], [r for r in rows if "measure" in r]
+    return NotebookResult(path.stem, status, seconds, memory.peak_mb, error, probes, measures)
+
+
+def _literal(path: Path) -> str:
+    """A path as papermill takes it: it fills in braces, so that those of a folder's name have to be doubled."""
+    return str(path).replace("{", "{{").replace("}", "}}")
+
+
+def hidden_errors(notebook: nbformat.NotebookNode) -> Iterator[str]:
+    """What went wrong in an executed notebook without papermill raising: cells that never ran, errors in widgets."""
+    for i, cell in enumerate(notebook.cells):
+        if cell.cell_type == "code" and cell.source.strip() and cell.execution_count is None:
+            yield f"cell {i} never ran"
+    state = notebook.metadata.get("widgets", {}).get(_WIDGETS, {}).get("state", {})
+    for model in state.values():
+        for output in model.get("state", {}).get("outputs", []):
+            if output.get("output_type") == "error":
+                yield f"in a widget: {output['ename']}: {output['evalue']}"
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    """Environment variables for the kernels started inside."""
+    before = dict(os.environ)
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+class _PeakMemory:
+    """The highest resident memory that the children of this process reached together, in 10^6 bytes."""
+
+    def __enter__(self) -> _PeakMemory:
+        self.peak_mb = 0.0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        this = psutil.Process()
+        while not self._stop.wait(_POLL):
+            total = sum(_resident(child) for child in this.children(recursive=True))
+            self.peak_mb = max(self.peak_mb, round(total / 1e6, 1))
+
+
+def _resident(process: psutil.Process) -> int:
+    try:
+        return process.memory_info().rss
+    except psutil.Error:  # it ended between the listing and the look
+        return 0

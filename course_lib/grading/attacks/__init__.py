@@ -1,0 +1,1 @@
+"""What hostile learners could hand in: the corpus of `grade --self-test`."""

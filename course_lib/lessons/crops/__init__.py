@@ -1,0 +1,1 @@
+"""Notebook 01: crops, every number of their scheme under a slider."""

@@ -1,0 +1,194 @@
+"""The pictures of notebook 10: where layers are, accuracies over four kinds of depth, and a panel at one depth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import ipywidgets as widgets
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image, ImageDraw, ImageFont
+
+from course_lib.lessons.depths.depth import AXES, LABELS, ONE_IMAGE, RANDOM, Accuracies, Curve, Place, curve, read_at
+from course_lib.pictures.figures import Picture
+from course_lib.pictures.panel import Panel, named_slider, panel_over
+
+COLOURS = {"alexnet": "#0072B2", "resnet18": "#D55E00", "resnet50": "#009E73", "efficientnet_b0": "#CC79A7"}
+MARKERS = {"alexnet": "o", "resnet18": "s", "resnet50": "D", "efficientnet_b0": "^"}
+_LINES = {RANDOM: ":", ONE_IMAGE: "-", LABELS: "--"}
+
+_NAMES = 24  # in a row of a panel at most
+_WIDE, _ROW, _LEFT, _RIGHT = 640, 34, 150, 60  # pixels
+
+Places = Mapping[str, Sequence[Place]]
+"""The places of each network's layers, by its name."""
+
+
+def where_layers_are(places: Places, title: str) -> Picture:
+    """Each network's layers on a line, by each of AXES: what stands above each other is equally deep, by that axis."""
+    figure, words = Figure(figsize=(9, 1.1 * len(places) + 3.6), layout="constrained"), []
+    for axes, name in zip(figure.subplots(2, 2).flat, AXES):
+        axes.set(
+            title=f"by {name}", xlabel=AXES[name].words, ylim=(len(places) - 0.5, -0.9), xlim=_around(places, name)
+        )
+        for i, (network, of) in enumerate(places.items()):
+            groups = _together(of, name)
+            axes.plot(list(groups), [i] * len(groups), color=COLOURS[network], marker=MARKERS[network])
+            _names(axes, groups, i)
+            words.append(f"by {name}, {network} ends at {AXES[name].read(list(groups)[-1])}")
+        axes.set_yticks(range(len(places)), list(places))
+        _ticks(axes, name)
+    figure.suptitle(title)
+    return Picture(figure, f"{title}. What stands above each other is equally deep: {'; '.join(words)}")
+
+
+def _around(places: Places, axis: str) -> tuple[float, float]:
+    """All depths, and some room on both sides."""
+    every = [AXES[axis].depth(place) for of in places.values() for place in of]
+    room = 0.1 * (max(every) - min(every))
+    return min(every) - room, max(every) + room
+
+
+def _names(axes: Axes, groups: Mapping[float, Sequence[str]], height: int) -> None:
+    """The layers' names above their marks, but for those that would lie on the name before."""
+    low, high = axes.get_xlim()
+    last = -np.inf
+    for depth, layers in groups.items():
+        if depth - last > (high - low) / _NAMES:
+            place = {"textcoords": "offset points", "fontsize": 8, "rotation": 40}
+            axes.annotate(_shortly(layers), (depth, height), (-2, 6), **place)
+            last = depth
+
+
+def _together(of: Sequence[Place], axis: str) -> dict[float, list[str]]:
+    """The layers at each depth."""
+    found: dict[float, list[str]] = {}
+    for place in of:
+        found.setdefault(AXES[axis].depth(place), []).append(place.layer)
+    return found
+
+
+def _shortly(layers: Sequence[str]) -> str:
+    """Some layers in a row, as in conv3-5."""
+    first, last = layers[0], layers[-1]
+    if first == last:
+        return first
+    return f"{first}-{last[-1]}" if first[:-1] == last[:-1] else f"{first}-{last}"
+
+
+def _ticks(axes: Axes, axis: str) -> None:
+    """Depths as one reads them."""
+    if axis in ("resolution", "parameters"):
+        low, high = axes.get_xlim()
+        axes.set_xticks(range(int(np.ceil(low)), int(np.floor(high)) + 1))
+        axes.xaxis.set_major_formatter(lambda x, _: AXES[axis].read(x))
+
+
+def readings(measured: Mapping[str, Accuracies], places: Places, title: str) -> Picture:
+    """The same accuracies over each of AXES: RotNet's between its bounds, the untrained network and the labels.
+
+    measured: by network, what trained it, and layer.
+    """
+    figure, words = Figure(figsize=(11, 3.9), layout="constrained"), []
+    panels = figure.subplots(1, len(AXES), sharey=True)
+    for axes, name in zip(panels, AXES):
+        for network, by_kind in measured.items():
+            for kind, shares in by_kind.items():
+                depths, values = curve(places[network], shares, name)
+                _line(axes, network, kind, depths, [100 * value for value in values])
+        axes.set(title=f"by {name}", xlabel=AXES[name].words)
+        axes.grid(axis="y", alpha=0.3)
+        _ticks(axes, name)
+    for network, by_kind in measured.items():
+        words += [f"{network} {kind} {_ends(shares)}" for kind, shares in by_kind.items()]
+    panels[0].set_ylabel("accuracy in %")
+    panels[-1].legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=9)
+    figure.suptitle(title)
+    return Picture(figure, f"{title}. The same numbers over four kinds of depth; in percent, {'; '.join(words)}")
+
+
+def _line(axes: Axes, network: str, kind: str, depths: Sequence[float], heights: Sequence[float]) -> None:
+    own = kind == ONE_IMAGE
+    look = {"marker": MARKERS[network], "markersize": 6 if own else 3, "linewidth": 2 if own else 1}
+    axes.plot(depths, heights, _LINES[kind], color=COLOURS[network], label=f"{network}, {kind}", **look)
+
+
+def _ends(shares: Mapping[str, float]) -> str:
+    layers = list(shares)
+    return " and ".join(f"{100 * shares[layer]:.0f} at {layer}" for layer in (layers[0], layers[-1]))
+
+
+def place_panel(measured: Mapping[str, Accuracies], places: Places, axis: str, share: float) -> tuple[np.ndarray, str]:
+    """All networks at one depth: the layers on their lines with a mark at the depth, and a bar for what is read there.
+
+    axis: a key of AXES. share: of the way from the least depth of any network to the greatest. Pixels (height, width,
+    3) uint8, of one size for every axis and share, and words.
+    """
+    every = [AXES[axis].depth(place) for of in places.values() for place in of]
+    depth = min(every) + share * (max(every) - min(every))
+    half = _ROW * len(measured)
+    canvas = Image.new("RGB", (_WIDE, 2 * half + 84), "white")
+    pen, font, said = ImageDraw.Draw(canvas), ImageFont.load_default(13), []
+    mark = _across(share)
+    pen.line((mark, 8, mark, half + 14), fill="black", width=2)
+    pen.text((_LEFT, half + 22), f"{AXES[axis].words}: {AXES[axis].read(depth)}", fill="black", font=font)
+    pen.text((_LEFT, 2 * half + 60), "bar: RotNet, grey: untrained, black: labels", fill="#555555", font=font)
+    for i, (network, by_kind) in enumerate(measured.items()):
+        _track(pen, font, network, places[network], axis, (min(every), max(every)), 24 + _ROW * i)
+        curves = {kind: curve(places[network], shares, axis) for kind, shares in by_kind.items()}
+        said.append(_bar(pen, font, network, curves, depth, half + 52 + _ROW * i))
+    return np.asarray(canvas), f"By {axis}, at {AXES[axis].read(depth)} ({AXES[axis].words}): {'; '.join(said)}"
+
+
+def _across(share: float) -> float:
+    return _LEFT + share * (_WIDE - _LEFT - _RIGHT)
+
+
+def _track(
+    pen: ImageDraw.ImageDraw,
+    font: ImageFont.ImageFont,
+    network: str,
+    of: Sequence[Place],
+    axis: str,
+    ends: tuple[float, float],
+    y: int,
+) -> None:
+    """A network's layers as dots on its line."""
+    xs = [_across((AXES[axis].depth(place) - ends[0]) / (ends[1] - ends[0])) for place in of]
+    pen.text((_LEFT - 16, y), network, fill="black", font=font, anchor="rm")
+    pen.line((xs[0], y, xs[-1], y), fill=COLOURS[network], width=3)
+    for x in xs:
+        pen.ellipse((x - 5, y - 5, x + 5, y + 5), fill=COLOURS[network], outline="white")
+
+
+def _bar(
+    pen: ImageDraw.ImageDraw,
+    font: ImageFont.ImageFont,
+    network: str,
+    curves: Mapping[str, Curve],
+    depth: float,
+    top: int,
+) -> str:
+    """RotNet's accuracy as a bar, with a grey stroke at the untrained network's and a black one at the labels'."""
+    pen.text((_LEFT - 16, top + 11), network, fill="black", font=font, anchor="rm")
+    first, *_, last = curves[ONE_IMAGE][0]
+    if not first - 1e-9 <= depth <= last + 1e-9:
+        pen.text((_LEFT, top + 11), "has no layer here", fill="#555555", font=font, anchor="lm")
+        return f"{network} has no layer here"
+    shares = {kind: read_at(min(max(depth, first), last), *one) for kind, one in curves.items()}
+    pen.rectangle((_LEFT, top, _across(shares[ONE_IMAGE]), top + 22), fill=COLOURS[network])
+    for kind, colour in ((RANDOM, "#999999"), (LABELS, "black")):
+        x = _across(shares[kind])
+        pen.line((x, top - 3, x, top + 25), fill=colour, width=3)
+    pen.text(
+        (_across(max(shares.values())) + 8, top + 11), f"{shares[ONE_IMAGE]:.0%}", fill="black", font=font, anchor="lm"
+    )
+    return f"{network} " + ", ".join(f"{kind} {share:.0%}" for kind, share in shares.items())
+
+
+def explore_places(measured: Mapping[str, Accuracies], places: Places) -> Panel:
+    """Move through networks that were probed, by any kind of depth, and read all of them at the same depth."""
+    axis = widgets.Dropdown(options=list(AXES), value="stage", description="by", layout={"width": "200px"})
+    share = named_slider("depth", 1.0, widgets.FloatSlider, min=0, max=1, step=0.02)
+    return panel_over([axis, share], lambda: place_panel(measured, places, axis.value, share.value))

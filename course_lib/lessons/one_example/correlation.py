@@ -1,0 +1,104 @@
+"""Correlation filters: one example in the frequency domain, from matched filter to widest margin.
+
+Rodriguez, Boddeti, Kumar and Mahalanobis 2013, "Maximum margin correlation filter: a new approach for localization and
+classification". Taught in notebook 12.
+
+A filter slides over a picture; its answer shall be high where the object is and low beside it, even a pixel beside it.
+The second wish is a quadratic form that is diagonal in the frequency domain:
+
+    minimise h* S h / 2 + C sum_i slack_i,   S = alpha + beta D,   D = the mean power of the examples, by frequency
+
+so that S whitens the examples, and what is left is a support vector machine on the whitened ones.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from course_lib.lessons.one_example.margin import widest_margin
+
+ALPHA, BETA, COST = 1e-3, 1 - 1e-3, 1.0
+"""As in the authors' code."""
+
+_LOBE = 5  # pixels about a peak that belong to it, on each side
+
+
+def normalised(patches: Tensor) -> Tensor:
+    """Grey patches (..., h, w), each with its mean taken out and scaled to length 1; a flat one becomes all zero."""
+    centred = patches - patches.mean((-2, -1), keepdim=True)
+    return centred / centred.square().sum((-2, -1), keepdim=True).sqrt().clamp(min=1e-6)
+
+
+def whitener(spectra: Tensor, alpha: float, beta: float) -> Tensor:
+    """S = alpha + beta D for spectra (n, h, w): (h, w).
+
+    alpha alone asks for nothing beside the margin; beta for a peak and silence around it. Raises ValueError where one
+    is negative or both are zero.
+    """
+    if min(alpha, beta) < 0 or not alpha + beta:
+        raise ValueError(f"alpha and beta must not be negative, and not both zero, got {alpha} and {beta}")
+    return (alpha + beta * spectra.abs().square().mean(0)).clamp(min=1e-12)
+
+
+def correlation_filter(
+    positive: Tensor, negatives: Tensor, alpha: float = ALPHA, beta: float = BETA, cost: float = COST
+) -> Tensor:
+    """The filter of one positive patch (h, w) against negatives (n, h, w), all grey, as a patch (h, w) of length 1.
+
+    Without negatives it is S^-1 x: for beta 0 the matched filter, the patch itself; for a small alpha one whose answer
+    to the patch itself is a single spike. With them it is the maximum margin correlation filter; for beta 0 a plain
+    support vector machine.
+    """
+    examples = normalised(torch.cat([positive[None], negatives]).double())
+    spectra = torch.fft.fft2(examples, norm="ortho")
+    s = whitener(spectra, alpha, beta)
+    a = torch.ones(1, dtype=torch.float64)
+    if len(negatives):
+        a = _weights_of_examples(spectra, s, cost)
+    h = torch.fft.ifft2((a[:, None, None] * spectra).sum(0) / s, norm="ortho").real
+    return (h / h.norm().clamp(min=1e-12)).float()
+
+
+def _weights_of_examples(spectra: Tensor, s: Tensor, cost: float) -> Tensor:
+    """The signed dual coefficients (n,) of the support vector machine on whitened spectra, of which the first is the
+    positive one."""
+    white = torch.view_as_real(spectra / s.sqrt()).flatten(1)
+    labels = torch.full((len(white),), -1)
+    labels[0] = 1
+    return widest_margin(white @ white.T, labels, cost)[0]
+
+
+def correlate(image: Tensor, template: Tensor) -> Tensor:
+    """The correlation plane (H, W) of a picture (H, W) with a filter (h, w), no larger, by the Fourier transform.
+
+    Entry (y, x) is the sum of the filter times the picture's window whose top left pixel is (y, x), as if the picture
+    went on from its far edge at the near one. Taught in notebook 12.
+    """
+    spectrum = torch.fft.rfft2(image) * torch.fft.rfft2(template, s=image.shape).conj()
+    return torch.fft.irfft2(spectrum, s=image.shape)
+
+
+class Peak(NamedTuple):
+    """The highest place of a correlation plane. x, y: of the window's top left pixel. sharpness: the peak-to-sidelobe
+    ratio, how many standard deviations of the plane around it lie between the peak and that plane's mean."""
+
+    x: int
+    y: int
+    sharpness: float
+
+
+def find_peak(plane: Tensor) -> Peak:
+    """Where a plane (H, W) is highest, and how far it stands out."""
+    y, x = divmod(int(plane.argmax()), plane.shape[1])
+    around = torch.ones_like(plane, dtype=torch.bool)
+    around[max(0, y - _LOBE) : y + _LOBE + 1, max(0, x - _LOBE) : x + _LOBE + 1] = False
+    rest = plane[around]
+    return Peak(x, y, float((plane[y, x] - rest.mean()) / rest.std().clamp(min=1e-12)))
+
+
+def inside(plane: Tensor, height: int, width: int) -> Tensor:
+    """The part of a plane (H, W) where a filter of that size lay wholly inside: (H - height + 1, W - width + 1)."""
+    return plane[: plane.shape[0] - height + 1, : plane.shape[1] - width + 1]

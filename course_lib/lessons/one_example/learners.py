@@ -1,0 +1,93 @@
+"""One positive, many negatives, and the features of a network, layer by layer. Taught in notebook 12.
+
+The exemplar SVM's question, asked of what a network learned from one photograph: which features let a single example
+find its place again in other views of it? Every learner sees the same example and the same negatives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from course_lib.lessons.one_example.exemplar import WEIGHT, Background, fit_svm, whiten
+from course_lib.lessons.one_example.hog import hog_map
+from course_lib.lessons.one_example.hunts import Hunt
+from course_lib.networks.alexnet import LAYERS, AlexNet
+from course_lib.probes.controls import pixels
+from course_lib.probes.features import pooled_features
+
+COST = 1.0
+"""C of a negative. Examples have length 1 here; from 0.1 to 10 hardly anything changes."""
+
+_CELLS = 6  # of oriented gradients, a side: 5 x 5 blocks of 36 numbers
+
+
+def all_features(images: Tensor, numbers: int, trunks: dict[str, AlexNet]) -> dict[tuple[str, str], Tensor]:
+    """Numbers that describe pictures (n, 3, side, side) uint8, at most `numbers` a picture: (n, f) for each kind.
+
+    By (who, what): the pixels, averaged down; oriented gradients; and each layer of each frozen network, pooled.
+    """
+    cell = images.shape[-1] // _CELLS
+    made = {
+        ("pixels", ""): pixels(images, numbers),
+        ("HOG", ""): torch.stack([hog_map(image, cell).flatten() for image in images.cpu()]),
+    }
+    for name, trunk in trunks.items():
+        made |= {(name, layer): x.float() for layer, x in pooled_features(trunk, images, LAYERS, numbers).items()}
+    return made
+
+
+def alike(examples: Tensor, negatives: Tensor) -> Tensor:
+    """No learning: each example itself as weights, so that a score is a cosine."""
+    return examples
+
+
+def by_lda(examples: Tensor, negatives: Tensor) -> Tensor:
+    """Exemplar LDA of each of the examples (p, f): weights (p, f)."""
+    background = Background.of(negatives)
+    return whiten(background.covariance, examples.T, background.mean[:, None]).T
+
+
+def by_svm(examples: Tensor, negatives: Tensor) -> Tensor:
+    """The exemplar SVM of each of the examples (p, f), all of the negatives (n, f) at once: weights (p, f)."""
+    among = negatives @ negatives.T
+    return torch.stack([fit_svm(example, negatives, COST, WEIGHT, among)[0] for example in examples])
+
+
+Learner = Callable[[Tensor, Tensor], Tensor]
+"""From examples (p, f), each the only positive, and negatives (n, f) to weights (p, f)."""
+
+LEARNERS: dict[str, Learner] = {"cosine": alike, "LDA": by_lda, "SVM": by_svm}
+
+
+def find_again(learner: Learner, examples: Tensor, negatives: Tensor, pool: Tensor, answers: Tensor) -> Tensor:
+    """How well each example finds its own place in the pool: average precisions (p,).
+
+    examples (p, f), negatives (n, f) and pool (m, f) are features of one kind. answers: (p, m) bool. The negatives say
+    what is usual: their mean is taken out of everything, their spread set to 1, and every picture's length too.
+    """
+    mean, spread = negatives.mean(0), negatives.std(0) + 1e-5
+    examples, negatives, pool = (F.normalize((x - mean) / spread) for x in (examples, negatives, pool))
+    scores = learner(examples, negatives) @ pool.T
+    return torch.tensor([average_precision(some, right) for some, right in zip(scores, answers)])
+
+
+def average_precision(scores: Tensor, right: Tensor) -> float:
+    """The mean, over the right ones of n pictures, of the share of right ones among all that score as high: in (0, 1].
+
+    scores: (n,). right: (n,) bool, of which one at least is true. By chance it is about the share of right ones.
+    """
+    order = right[scores.argsort(descending=True)].double()
+    precision = order.cumsum(0) / torch.arange(1, len(order) + 1)
+    return float((precision * order).sum() / order.sum())
+
+
+def hunt_with(hunt: Hunt, numbers: int, trunks: dict[str, AlexNet]) -> dict[tuple[str, str], dict[str, Tensor]]:
+    """Features of all pictures of a hunt, by (who, what) as in `all_features`: examples, negatives and pool, (n, f)."""
+    parts = {"examples": hunt.examples, "negatives": hunt.backdrop, "pool": hunt.pool}
+    lengths = [len(part) for part in parts.values()]
+    made = all_features(torch.cat(list(parts.values())), numbers, trunks)
+    return {key: dict(zip(parts, x.cpu().split(lengths))) for key, x in made.items()}

@@ -1,0 +1,252 @@
+"""Faster R-CNN on a trunk of the course: what its features are worth where things have to be found, not only named.
+
+Ren, He, Girshick and Sun, "Faster R-CNN", NeurIPS 2015, as torchvision builds it; only the network below is ours.
+Taught in notebook 11.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torchvision.models.detection import FasterRCNN
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.models.detection.rpn import AnchorGenerator
+from torchvision.ops import MultiScaleRoIAlign
+
+from course_lib.lessons.depths.depth import depends_on
+from course_lib.lessons.uses.boxes import Boxes, Found
+from course_lib.lessons.uses.voc import BoxedPictures
+from course_lib.networks.trunk import Trunk, forget_statistics
+from course_lib.pretext.method import Batch, Method
+from course_lib.pretext.recipes import Recipe
+from course_lib.profiles import Course
+from course_lib.support.code import hash_of_spine
+from course_lib.support.errors import CourseError
+from course_lib.support.files import runs_folder
+from course_lib.training.checkpoints import Checkpoints
+from course_lib.training.loop import fit
+from course_lib.training.steps import History
+from course_lib.training.trained import hash_of, hash_weights
+
+_RATIOS = (0.5, 1.0, 2.0)  # height / width of the anchors
+_LAST = 10  # steps whose accuracy is told
+_AT_ONCE = 8  # pictures that are looked at together
+_SETTLE = 64  # pictures
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a detector is at one profile.
+
+    shortest, longest: pixels that a picture's sides are brought to: 600 and 1,000 in the paper, whose network has a
+    stride of 16; one with a stride of 4 sees as much in a smaller picture. anchors: sides in pixels of the boxes that
+    proposals begin from. pooled: cells a side that a proposal is read in. hidden: units of the head's two layers.
+    proposals: of a picture, that go on to the head. frozen: layers that stay as they are, from the first.
+    """
+
+    shortest: int
+    longest: int
+    anchors: tuple[int, ...]
+    pooled: int
+    hidden: int
+    proposals: int
+    frozen: int
+
+
+SIZES = {
+    "quick": Size(96, 160, (20, 32, 48), pooled=5, hidden=128, proposals=100, frozen=5),
+    "standard": Size(192, 320, (16, 32, 64, 128), pooled=7, hidden=1_024, proposals=500, frozen=2),
+    "paper": Size(600, 1_000, (64, 128, 256, 512), pooled=7, hidden=1_024, proposals=2_000, frozen=1),
+}
+
+
+class OneMap(nn.Module):
+    """A trunk as torchvision's detectors take one: pictures (n, 3, h, w) in, the map of one layer out."""
+
+    def __init__(self, trunk: Trunk, layer: str) -> None:
+        super().__init__()
+        self.trunk, self.layer = trunk, layer
+        device = next(trunk.parameters()).device
+        with torch.no_grad():
+            self.out_channels = self(torch.zeros(1, 3, trunk.side, trunk.side, device=device)).shape[1]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(n, out_channels, height, width)."""
+        return self.trunk.features(images, (self.layer,))[self.layer]
+
+
+class Detector(Method):
+    """Faster R-CNN above a trunk.
+
+    trunk: its first layers, `size.frozen` of them, stay as they are and the others are tuned. Its BatchNorms learn no
+    statistics on the way, as is usual where few pictures make a batch; `settle` measures them once. classes: names of
+    labels 1, 2 and so on.
+    """
+
+    RECIPES = {
+        "quick": Recipe(steps=160, batch=4, learning_rate=0.003, optimiser="adam"),
+        "standard": Recipe(steps=4_000, batch=16, learning_rate=0.02),
+        "paper": Recipe(steps=40_000, batch=16, learning_rate=0.01, schedule="three drops"),
+    }
+
+    def __init__(self, trunk: Trunk, classes: Sequence[str], size: Size, layer: str = "") -> None:
+        super().__init__()
+        self.classes = tuple(classes)
+        body = OneMap(trunk.eval(), layer or trunk.layers[-1])
+        freeze_below(trunk, size.frozen)
+        self.network = FasterRCNN(
+            body,
+            min_size=size.shortest,
+            max_size=size.longest,
+            image_mean=[0.5] * 3,  # so that the trunk sees [-1, 1], as ever
+            image_std=[0.5] * 3,
+            rpn_anchor_generator=AnchorGenerator((size.anchors,), (_RATIOS,)),
+            rpn_pre_nms_top_n_train=2 * size.proposals,
+            rpn_pre_nms_top_n_test=size.proposals,
+            rpn_post_nms_top_n_train=size.proposals,
+            rpn_post_nms_top_n_test=size.proposals // 2,
+            rpn_batch_size_per_image=64,
+            box_roi_pool=MultiScaleRoIAlign(["0"], size.pooled, 2),
+            box_head=TwoMLPHead(body.out_channels * size.pooled**2, size.hidden),
+            box_predictor=FastRCNNPredictor(size.hidden, 1 + len(classes)),
+            box_batch_size_per_image=64,
+        )
+
+    @property
+    def trunk(self) -> Trunk:
+        """The network below."""
+        return self.network.backbone.trunk
+
+    def train(self, mode: bool = True) -> Detector:
+        """As any module's, except that the trunk's BatchNorms keep their statistics.
+
+        On a CPU the channels come first, whatever was found fastest at another precision and size: in float32 with
+        channels last, the backward pass of a 1 x 1 convolution of stride 2 and 8 channels, as in a narrow ResNet, may
+        end the process from maps of 64 pixels on (torch 2.14).
+        """
+        super().train(mode)
+        self.trunk.eval()
+        if next(self.parameters()).device.type == "cpu":
+            self.to(memory_format=torch.contiguous_format)
+        return self
+
+    def loss(self, data: BoxedPictures, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The sum of the four losses of Faster R-CNN: of proposals whether and where, of boxes what and where. With it,
+        instead of a share told right, the chance that the right class is given, a geometric mean over boxes.
+
+        Each picture is mirrored half of the time; difficult things are left out.
+        """
+        mirrored = (batch.uniform(1)[:, 0] < 0).tolist()
+        pairs = [_example(data, i, flip) for i, flip in zip(batch.index.tolist(), mirrored)]
+        device = batch.index.device
+        images = [image.to(device) for image, _ in pairs]
+        targets = [{"boxes": true.boxes.to(device), "labels": true.labels.to(device)} for _, true in pairs]
+        with _own_numbers(batch, device), torch.autocast(device.type, enabled=False):  # boxes want all of float32
+            losses = self.network(images, targets)
+        return sum(losses.values()), (-losses["loss_classifier"].detach()).exp()
+
+    @torch.no_grad()
+    def settle(self, data: BoxedPictures) -> None:
+        """Measure the means and spreads of the trunk's BatchNorms anew, on training pictures without their boxes.
+
+        Else what is compared would be the strength of the answers: an untrained network's are a tenth as strong, and a
+        trained one's fit its own pictures.
+        """
+        self.trunk.train()
+        forget_statistics(self.trunk)
+        for first in range(0, min(_SETTLE, len(data)), _AT_ONCE):
+            some = range(first, min(first + _AT_ONCE, len(data)))
+            self.network.backbone(self.network.transform(self._pictures(data, some))[0].tensors)
+        self.eval()
+
+    def _pictures(self, data: BoxedPictures, which: Sequence[int]) -> list[Tensor]:
+        """In [0, 1], on the network's device."""
+        device = next(self.parameters()).device
+        return [data.picture(i).to(device) / 255 for i in which]
+
+    @torch.inference_mode()
+    def detect(self, data: BoxedPictures) -> list[Found]:
+        """What it finds in each picture, on the CPU; at most 100 boxes each, with scores of at least 0.05."""
+        self.eval()
+        found = []
+        for first in range(0, len(data), _AT_ONCE):
+            answers = self.network(self._pictures(data, range(first, min(first + _AT_ONCE, len(data)))))
+            found += [Found(*(one[key].cpu() for key in Found._fields)) for one in answers]
+        return found
+
+
+def train_detector(
+    name: str, trunk: Trunk, data: BoxedPictures, course: Course, frozen: int | None = None, steps: int = 0
+) -> tuple[Detector, History]:
+    """Train a detector above a copy of a trunk; what became of it, and what happened on the way.
+
+    name: of the trunk, for what is printed. frozen: how many of its layers stay as they are; None takes the profile's.
+    steps: 0 takes the recipe's. What the copy does not keep frozen begins as it is in the trunk. The training is kept,
+    and when the same is asked for again, it goes on from where it was, which is the end unless it was stopped.
+    Raises CourseError for more layers than there are.
+    """
+    recipe, size = Detector.RECIPES[course.profile.name], SIZES[course.profile.name]
+    recipe = replace(recipe, steps=steps or recipe.steps)
+    size = replace(size, frozen=size.frozen if frozen is None else frozen)
+    facts = {"recipe": asdict(recipe), "size": asdict(size), "profile": asdict(course.profile), "seed": course.seed}
+    facts |= {"trunk": hash_weights(trunk), "data": _hash_data(data)}
+    key = hash_of(facts | {"code": hash_of_spine("probes", "lessons/uses")})
+    torch.manual_seed(course.seed)
+    detector = Detector(copy.deepcopy(trunk), data.classes, size).to(course.device)
+    detector.settle(data)
+    kept = Checkpoints(runs_folder("detectors") / f"{key}.safetensors", key)
+    title, shown = f"detector on {name}", course.profile.gpu  # where it takes longer than drawing it
+    history = fit(detector, data, recipe, course.seed, title, kept, shown=shown)
+    if not shown:
+        print(f"{title}: {len(history.loss)} steps, accuracy of the task {history.accuracy[-_LAST:].mean():.2f}")
+    return detector, history
+
+
+def freeze_below(trunk: Trunk, count: int) -> None:
+    """Let nothing that the first `count` layers depend on be trained, in place; all above is.
+
+    Raises CourseError where there are not so many layers.
+    """
+    if not 0 <= count <= len(trunk.layers):
+        raise CourseError(f"{count} layers cannot be frozen: the network has {', '.join(trunk.layers)}")
+    trunk.requires_grad_(True)
+    if count:
+        device = next(trunk.parameters()).device
+        images = torch.zeros(1, 3, trunk.side, trunk.side, device=device)
+        (answer,) = trunk.features(images, trunk.layers[count - 1 : count]).values()
+        for weight in depends_on(answer, list(trunk.parameters())):
+            weight.requires_grad_(False)
+
+
+def _example(data: BoxedPictures, i: int, flip: bool) -> tuple[Tensor, Boxes]:
+    """A training picture in [0, 1] and what is in it, mirrored or not."""
+    image, true = data.picture(i) / 255, data.truth[i].easy
+    if not flip:
+        return image, true
+    return image.flip(2), true._replace(boxes=mirrored(true.boxes, image.shape[2]))
+
+
+def mirrored(boxes: Tensor, width: int) -> Tensor:
+    """Boxes (n, 4) as they are in the mirror image of a picture of this width."""
+    left, top, right, bottom = boxes.unbind(1)
+    return torch.stack([width - right, top, width - left, bottom], 1)
+
+
+@contextlib.contextmanager
+def _own_numbers(batch: Batch, device: torch.device) -> Iterator[None]:
+    """torchvision draws from torch's generator which boxes a loss is taken over; here by (seed, example) alone."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(int(np.random.SeedSequence((batch.seed, batch.first)).generate_state(1)[0]))
+        yield
+
+
+def _hash_data(data: BoxedPictures) -> str:
+    facts = [(path, true.boxes.tolist(), true.labels.tolist()) for path, true in zip(data.files.images, data.truth)]
+    return hashlib.sha256(repr((data.classes, facts)).encode()).hexdigest()

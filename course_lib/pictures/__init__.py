@@ -1,0 +1,1 @@
+"""Pictures with captions, charts, and the panel that sliders move."""

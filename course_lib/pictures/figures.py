@@ -1,0 +1,208 @@
+"""A picture with the caption that is also its alternative text; sheets of crops and of filters; the palette."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch.nn.functional as F
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from course_lib.data.crops import Crops
+from course_lib.data.sources import Source
+from course_lib.pictures.png import encode_png
+
+# Okabe and Ito's palette, safe for colour-blind readers: one colour and one marker for each meaning, everywhere.
+COLOURS = {
+    "random": "#999999",
+    "supervised": "#000000",
+    "rotnet": "#0072B2",
+    "deepcluster": "#D55E00",
+    "bigan": "#009E73",
+    "jigsaw": "#CC79A7",
+    "pirl": "#56B4E9",
+    "jigsaw_resnet50": "#882255",
+}
+MARKERS = {
+    "random": "o",
+    "supervised": "s",
+    "rotnet": "^",
+    "deepcluster": "D",
+    "bigan": "v",
+    "jigsaw": "P",
+    "pirl": "X",
+    "jigsaw_resnet50": "p",
+}
+PEN_COLOURS = tuple(tuple(bytes.fromhex(colour[1:])) for colour in list(COLOURS.values())[2:7])
+"""The colours that outlines take in turn."""
+
+RIGHT, WRONG = "#009E73", "#D55E00"
+
+_DPI = 100
+AXIS_LABELS = {"area": "area, as a share of the image's", "ratio": "height / width", "angle": "angle in degrees"}
+
+
+def in_order(methods: Iterable[str]) -> list[str]:
+    """Each method once, in the order that every picture and table has them: that of COLOURS, then the unknown ones."""
+    given = list(dict.fromkeys(methods))
+    return [method for method in COLOURS if method in given] + [method for method in given if method not in COLOURS]
+
+
+class Picture(NamedTuple):
+    """A figure, or pixels (height, width, 3) uint8, and what it shows in words."""
+
+    image: Figure | np.ndarray
+    caption: str
+
+    def png(self) -> bytes:
+        """The picture as a PNG file."""
+        if isinstance(self.image, np.ndarray):
+            return encode_png(self.image)
+        buffer = io.BytesIO()
+        self.image.savefig(buffer, format="png", dpi=_DPI, facecolor="white", bbox_inches="tight")
+        return buffer.getvalue()
+
+    def html(self) -> str:
+        """The picture in itself, with its caption below and as alternative text."""
+        data, words = base64.b64encode(self.png()).decode(), html.escape(self.caption)
+        return (
+            f'<figure style="margin:0"><img alt="{words}" src="data:image/png;base64,{data}" style="max-width:100%">'
+            f"<figcaption><em>{words}</em></figcaption></figure>"
+        )
+
+    def bundle(self) -> dict[str, str]:
+        """What a notebook shows: HTML, because Jupyter's own picture output has no place for alternative text."""
+        return {"text/html": self.html(), "text/plain": self.caption}
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """So that a cell may end with a picture."""
+        return self.bundle()
+
+
+def show(picture: Picture) -> None:
+    """Display a picture with its caption."""
+    from IPython.display import display
+
+    display(picture.bundle(), raw=True)
+
+
+def to_pixels(images: Tensor) -> np.ndarray:
+    """(n, 3, h, w) in [-1, 1], or uint8, as (n, h, w, 3) uint8."""
+    if images.is_floating_point():
+        images = ((images.detach().float() + 1) * 127.5).round().clamp(0, 255)
+    return images.permute(0, 2, 3, 1).cpu().numpy().astype(np.uint8)
+
+
+def tile(pixels: np.ndarray, columns: int, scale: int = 1, gap: int = 2, background: int = 255) -> np.ndarray:
+    """(n, h, w, 3) uint8 side by side in rows of `columns`, each pixel enlarged `scale` times."""
+    height, width = (size * scale for size in pixels.shape[1:3])
+    rows = -(-len(pixels) // columns)
+    canvas = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, 3), background, np.uint8)
+    paste(canvas, pixels, columns, scale, gap)
+    return canvas
+
+
+def paste(canvas: np.ndarray, pixels: np.ndarray, columns: int, scale: int = 1, gap: int = 2) -> None:
+    """Put pictures (n, h, w, 3) onto a canvas in rows of `columns`, each pixel enlarged `scale` times."""
+    pixels = pixels.repeat(scale, 1).repeat(scale, 2) if scale > 1 else pixels
+    height, width = pixels.shape[1:3]
+    for i, one in enumerate(pixels):
+        y, x = i // columns * (height + gap), i % columns * (width + gap)
+        canvas[y : y + height, x : x + width] = one
+
+
+def crop_sheet(images: Tensor, caption: str, columns: int = 16, scale: int = 1) -> Picture:
+    """Crops (n, 3, side, side) in [-1, 1] side by side."""
+    return Picture(tile(to_pixels(images), columns, scale), caption)
+
+
+def crop_rows(rows: dict[str, Tensor], caption: str) -> Picture:
+    """Rows of crops (n, 3, side, side), as many in each, with the name of each row before it."""
+    figure = Figure(figsize=(9, 0.72 * len(rows)), layout="constrained")
+    for axes, (name, images) in zip(figure.subplots(len(rows), 1, squeeze=False)[:, 0], rows.items()):
+        draw_row(axes, images, name)
+    return Picture(figure, caption)
+
+
+def draw_row(axes: Axes, images: Tensor, name: str) -> None:
+    """Pictures (n, 3, h, w) side by side, with their name before them."""
+    axes.imshow(tile(to_pixels(images), len(images), gap=3), interpolation="nearest")
+    axes.set(xticks=[], yticks=[])
+    axes.set_ylabel(name, rotation=0, ha="right", va="center")
+    axes.spines[:].set_visible(False)
+
+
+def photograph(source: Source, i: int = 0) -> np.ndarray:
+    """Source image i: (H, W, 3) uint8."""
+    return to_pixels(source.image(i)[None])[0]
+
+
+def draw_outlines(pixels: np.ndarray, corners: Tensor) -> np.ndarray:
+    """Crops with these corners (n, 4, 2) drawn as quadrilaterals on pixels (H, W, 3) uint8; a dot marks the corner that
+    becomes the crop's top left, so that turns and mirror images can be told apart."""
+    canvas = Image.fromarray(pixels)
+    pen = ImageDraw.Draw(canvas)
+    for i, places in enumerate(corners.tolist()):
+        points, colour = [tuple(place) for place in places], PEN_COLOURS[i % len(PEN_COLOURS)]
+        pen.line([*points, points[0]], fill="white", width=4)
+        pen.line([*points, points[0]], fill=colour, width=2)
+        x, y = points[0]
+        pen.ellipse((x - 4, y - 4, x + 4, y + 4), fill=colour, outline="white")
+    return np.asarray(canvas)
+
+
+def outlines(source: Source, crops: Crops, i: int = 0) -> Picture:
+    """Where crops lie on source image i."""
+    pixels = draw_outlines(photograph(source, i), crops[crops.source == i].corners)
+    return Picture(pixels, f"{len(crops)} crops where they lie on {source.name}; the dot is the crop's top left corner")
+
+
+def filter_pixels(filters: Tensor) -> np.ndarray:
+    """First-layer filters (n, 3, k, k) as pictures (n, k, k, 3) uint8: grey is zero, each filter at full contrast.
+
+    Filters of two slopes, (n, 2, k, k), show them as red and green.
+    """
+    filters = F.pad(filters, (0, 0, 0, 0, 0, 3 - filters.shape[1]))
+    strongest = filters.abs().amax((1, 2, 3), keepdim=True).clamp(min=1e-12)
+    return to_pixels(filters / strongest)
+
+
+def filter_sheet(filters: Tensor, caption: str, columns: int = 8, scale: int = 6) -> Picture:
+    """First-layer filters (n, 3, k, k) side by side."""
+    return Picture(tile(filter_pixels(filters), columns, scale), caption)
+
+
+def compare_filters(sets: dict[str, Tensor], caption: str, columns: int = 8, scale: int = 6) -> Picture:
+    """First-layer filters (n, 3, k, k) of several networks, one panel each, under their names; three in a row."""
+    sheets = {name: tile(filter_pixels(filters), columns, scale) for name, filters in sets.items()}
+    across = min(len(sheets), 3)
+    down = -(-len(sheets) // across)
+    height, width = next(iter(sheets.values())).shape[:2]
+    figure = Figure(figsize=(3.6 * across, (3.5 * height / width + 0.4) * down), layout="constrained")
+    for axes in figure.subplots(down, across, squeeze=False).flat:
+        axes.axis("off")
+    for axes, (name, sheet) in zip(figure.axes, sheets.items()):
+        axes.imshow(sheet, interpolation="nearest")
+        axes.set_title(name)
+    return Picture(figure, caption)
+
+
+def answers(images: Tensor, given: Sequence[str], right: Sequence[str], columns: int = 8) -> Picture:
+    """Pictures (n, 3, side, side) with the network's answer over each: a tick where it is right, a cross where not."""
+    rows = -(-len(images) // columns)
+    figure = Figure(figsize=(1.2 * columns, 1.45 * rows), layout="constrained")
+    for axes in figure.subplots(rows, columns, squeeze=False).flat:
+        axes.axis("off")
+    for axes, pixels, said, true in zip(figure.axes, to_pixels(images), given, right):
+        axes.imshow(pixels)
+        mark, colour = ("✓", RIGHT) if said == true else ("✗", WRONG)
+        axes.set_title(f"{mark} {said}", color=colour, fontsize=10)
+    count = sum(said == true for said, true in zip(given, right))
+    return Picture(figure, f"What the network says of {len(images)} crops; {count} answers are right")

@@ -1,0 +1,1 @@
+"""What can be read from a frozen layer, or made of it: linear probes, controls, retraining above frozen layers."""

@@ -1,0 +1,1 @@
+"""What everything else stands on: errors, files, downloads, the machine, processes, the notebooks as files."""

@@ -1,0 +1,30 @@
+"""What a user types on the command line: lists, numbers, paths, and errors as sentences."""
+
+from __future__ import annotations
+
+import click
+
+from course_lib.support.errors import CourseError
+
+
+class Sentences(click.Group):
+    """Commands whose CourseErrors end in a sentence and exit status 2, not in a traceback."""
+
+    def invoke(self, context: click.Context) -> object:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(context)
+        except CourseError as error:
+            raise click.UsageError(str(error)) from None
+
+
+def names(text: str) -> list[str]:
+    """`a, b` as ["a", "b"]; an empty text is an empty list."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def whole_numbers(option: str, text: str) -> list[int]:
+    """`0, 1` as [0, 1]. Raises CourseError, with the option's name, for anything else and for an empty text."""
+    if not all(number.isdigit() for number in names(text)) or not names(text):
+        raise CourseError(f"{option} takes whole numbers, as in 0,1,2; got {text!r}")
+    return [int(number) for number in names(text)]

@@ -1,0 +1,1 @@
+"""The one training loop: its step, its checkpoints, its progress; train or load."""
