@@ -17,18 +17,16 @@ from course_lib.support.machine import describe_device, this_device
 class Profile:
     """The sizes of a run.
 
-    side: pixels of a crop. width, form, first: the AlexNet, as in `course_lib.networks.alexnet`. hidden: units of the
+    side: pixels of a crop. width, first: the AlexNet, as in `course_lib.networks.alexnet`. hidden: units of the
     head's hidden layers. d: crops. train, test: labelled pictures that a probe uses at most. numbers: features a layer
     that a probe sees. gpu: whether a GPU is needed. stage_width: factor on the filters of networks that are no AlexNet,
-    as in
-    `course_lib.networks.others`. network: the one that is trained. How long and how fast a method is trained stands in
-    the method's own file.
+    as in `course_lib.networks.others`. network: the one that is trained. How long and how fast a method is trained
+    stands in the method's own file.
     """
 
     name: str
     side: int
     width: float
-    form: str
     first: float
     hidden: int
     d: int
@@ -46,7 +44,7 @@ class Profile:
         """
         first = first or self.first
         if self.network == "alexnet":
-            return AlexNet(self.side, self.width, self.form, first)
+            return AlexNet(self.side, self.width, first)
         from course_lib.networks.others import OtherTrunk
 
         return OtherTrunk(self.network, self.side, self.stage_width, first)
@@ -57,7 +55,6 @@ PROFILES = {
         "quick",
         side=32,
         width=0.25,
-        form="small",
         first=0.2,
         hidden=512,
         d=100_000,
@@ -71,7 +68,6 @@ PROFILES = {
         "standard",
         side=32,
         width=1.0,
-        form="small",
         first=1.0,
         hidden=1_024,
         d=1_281_167,
@@ -85,7 +81,6 @@ PROFILES = {
         "paper",
         side=224,
         width=1.0,
-        form="small",
         first=1.0,
         hidden=4_096,
         d=1_281_167,

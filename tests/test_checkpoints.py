@@ -248,6 +248,6 @@ def test_the_arithmetic_that_a_training_began_with_is_kept(tmp_path: Path, monke
     half_trained(tmp_path, monkeypatch)
     began = Training(tiny.method("rotnet"), tiny.crops(), tiny.RECIPES["rotnet"], 0, False).arithmetic
     other = "float32" if began.precision == "bfloat16" else "bfloat16"
-    monkeypatch.setattr("course_lib.training.steps.fastest", lambda *_: type(began)(other, not began.channels_last))
+    monkeypatch.setattr("course_lib.training.steps.arithmetic_of", lambda *_: type(began)(other, not began.channels_last))
     _, history = tiny.train("rotnet", tmp_path)
     assert history.precision == began.precision

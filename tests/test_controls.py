@@ -14,9 +14,9 @@ from course_lib.probes.probe import probe
 from course_lib.probes.result import ProbeResult
 
 
-def network(seed: int = 0, edges: bool = False) -> AlexNet:
+def network(seed: int = 0) -> AlexNet:
     torch.manual_seed(seed)
-    return AlexNet(32, 0.1, edges=edges).eval()
+    return AlexNet(32, 0.1).eval()
 
 
 def crops() -> CropDataset:
@@ -60,9 +60,8 @@ def test_looking_changes_the_statistics_and_no_weight() -> None:
 
 
 @pytest.mark.parametrize("kind", ["kmeans", "pca"])
-@pytest.mark.parametrize("edges", [False, True])
-def test_the_first_layer_is_made_of_patches_and_the_rest_is_not(kind: str, edges: bool) -> None:
-    random = network(edges=edges)
+def test_the_first_layer_is_made_of_patches_and_the_rest_is_not(kind: str) -> None:
+    random = network()
     made = patch_network(random, crops(), kind)
     old, new = random.conv1[0].weight, made.conv1[0].weight
     assert not torch.allclose(old, new) and torch.equal(random.conv2[0].weight, made.conv2[0].weight)

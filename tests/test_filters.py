@@ -8,14 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from course_lib.networks.filters import (
-    by_frequency,
-    cka,
-    effective_rank,
-    matched_similarity,
-    oriented_share,
-    shapes_in_space,
-)
+from course_lib.lessons.filter_measures import cka, effective_rank, matched_similarity, oriented_share
+from course_lib.networks.filters import by_frequency, shapes_in_space
 
 
 def noise(n: int, k: int = 5, seed: int = 0) -> Tensor:

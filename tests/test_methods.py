@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
-import json
 import math
 import os
 import subprocess
@@ -20,17 +18,16 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from course_lib.data.datasets import CropDataset
-from course_lib.networks.alexnet import AlexNet, Sobel
-from course_lib.networks.trunk import conv1_filters, forget_statistics
+from course_lib.networks.alexnet import AlexNet
+from course_lib.networks.trunk import forget_statistics
 from course_lib.pretext.bigan import BiGAN, Discriminator, Generator, found_again, game
 from course_lib.pretext.deepcluster import DeepCluster, balanced
 from course_lib.pretext.method import Batch, Method
 from course_lib.pretext.recipes import SCHEDULES, Recipe, make_optimiser, make_schedule
-from course_lib.probes.frozen import freeze
 from course_lib.support.distributed import SyncedBatchNorm, sync_batchnorm
 from course_lib.support.errors import CourseError
 from course_lib.training import arithmetic
-from course_lib.training.arithmetic import CHOICES, Arithmetic, fastest
+from course_lib.training.arithmetic import Arithmetic
 from course_lib.training.loop import fit
 from course_lib.training.steps import Training
 
@@ -127,13 +124,6 @@ def test_fewer_crops_than_groups() -> None:
     few = tiny.crops(20)
     one = DeepCluster(AlexNet(32, 0.1), 20, 20, 1, 32)
     assert fit(one, few, Recipe(2, 4, 0.01)).loss.isfinite().all()
-
-
-def test_edges_instead_of_colours(crops: CropDataset) -> None:
-    trunk = AlexNet(32, 0.1, edges=True)
-    assert conv1_filters(trunk).shape[1] == 2 and trunk(crops[:2]).shape == (2, trunk.out_features)
-    ramp = torch.arange(8.0).expand(1, 3, 8, 8) * 0.1
-    assert torch.allclose(Sobel()(ramp)[0, :, 1:-1, 1:-1], torch.tensor([0.1, 0])[:, None, None].expand(2, 6, 6))
 
 
 # BiGAN
@@ -262,7 +252,7 @@ class Linear(Method):
 
 def short_of_memory(most: int, crops: CropDataset, monkeypatch: pytest.MonkeyPatch) -> tuple[Linear, Tensor]:
     """The method and its losses after three steps of 15 examples, where `most` of them fit at a time."""
-    monkeypatch.setattr("course_lib.training.steps.fastest", lambda *_: Arithmetic())
+    monkeypatch.setattr("course_lib.training.steps.arithmetic_of", lambda *_: Arithmetic())
     torch.manual_seed(0)
     method = Linear(most)
     return method, fit(method, crops, Recipe(3, 15, 0.01)).loss
@@ -291,75 +281,33 @@ def test_where_halves_are_too_much_it_says_what_to_do(crops: CropDataset, monkey
 # Arithmetic
 
 
-@pytest.fixture
-def trials(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Trials that take no time and find bfloat16 in channels_last twice as fast."""
-    arithmetic._known.clear()
-    done: list[int] = []
-    seconds = dict(zip(CHOICES, (1.0, 0.95, 0.6, 0.5)))
-    monkeypatch.setattr("course_lib.training.arithmetic.trial", lambda *_: done.append(1) or seconds)
-    return done
+@pytest.mark.parametrize(
+    ("flags", "found"),
+    [
+        ("flags\t\t: fpu avx2 avx512_bf16 amx_tile", Arithmetic("bfloat16", channels_last=True)),
+        ("flags\t\t: fpu avx2 amx_bf16", Arithmetic("bfloat16", channels_last=True)),
+        ("Features\t: fp asimd bf16 sve", Arithmetic("bfloat16", channels_last=True)),
+        ("flags\t\t: fpu avx2 avx512f\nbugs\t\t: bf16", Arithmetic()),
+        (None, Arithmetic()),
+    ],
+)
+def test_the_processor_and_nothing_else_decides_the_arithmetic(
+    flags: str | None, found: Arithmetic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if flags:
+        (tmp_path / "cpuinfo").write_text(f"processor\t: 0\n{flags}\n")
+    monkeypatch.setattr(arithmetic, "_CPUINFO", tmp_path / "cpuinfo")
+    arithmetic._processor_has_bfloat16.cache_clear()
+    assert arithmetic.arithmetic_of(torch.device("cpu")) == found
+    arithmetic._processor_has_bfloat16.cache_clear()
 
 
-def test_the_fastest_arithmetic_is_tried_once_and_remembered(trials: list[int], tmp_path: Path) -> None:
-    for _ in range(3):
-        assert fastest(torch.device("cpu"), AlexNet(32, 0.1)) == CHOICES[3]
-        arithmetic._known.clear()
-    assert len(trials) == 1
-    fastest(torch.device("cpu"), AlexNet(32, 0.5))
-    assert len(trials) == 2, "another size is another question"
-    (tmp_path / "cache/arithmetic.json").write_text("{ damaged")
-    arithmetic._known.clear()
-    assert fastest(torch.device("cpu"), AlexNet(32, 0.1)) == CHOICES[3] and len(trials) == 3
-    assert json.loads((tmp_path / "cache/arithmetic.json").read_text())
-
-
-def test_a_small_gain_is_not_worth_its_rounding(trials: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("course_lib.training.arithmetic.trial", lambda *_: dict(zip(CHOICES, (1.0, 0.95, 0.98, 0.92))))
-    assert fastest(torch.device("cpu"), AlexNet(32, 0.1)) == Arithmetic()
-
-
-def test_without_a_cache_it_is_tried_again(trials: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse() -> Path:
-        raise CourseError("no")
-
-    monkeypatch.setattr("course_lib.training.arithmetic.cache_folder", refuse)
-    assert fastest(torch.device("cpu"), AlexNet(32, 0.1)) == CHOICES[3]
-
-
-def test_a_trial_times_every_choice_and_draws_no_random_number() -> None:
-    trunk = AlexNet(32, 0.1)
-    before = torch.get_rng_state()
-    seconds = arithmetic.trial(torch.device("cpu"), trunk)
-    assert set(seconds) == set(CHOICES) and all(0 < s < 60 for s in seconds.values())
-    assert torch.equal(torch.get_rng_state(), before)
-    arithmetic._known.clear()
-
-
-def test_what_comes_first_does_not_lose_a_trial_by_warming_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a GPU the first step of each choice takes seconds, in which cuDNN compiles and times its kernels."""
-    taken: dict[Arithmetic, int] = {}
-
-    def step(device: torch.device, trunk: nn.Module, choice: Arithmetic, images: torch.Tensor) -> float:
-        taken[choice] = taken.get(choice, 0) + 1
-        assert torch.backends.cudnn.benchmark
-        usual = {"float32": 0.010, "bfloat16": 0.001}[choice.precision] * (1 if choice.channels_last else 2)
-        return usual if taken[choice] > 1 else 5.0
-
-    monkeypatch.setattr(arithmetic, "_step", step)
-    seconds = arithmetic.trial(torch.device("cpu"), AlexNet(32, 0.1))
-    assert min(seconds, key=seconds.get) == Arithmetic("bfloat16", channels_last=True) and max(seconds.values()) < 1
-    assert taken[Arithmetic()] == 2 < taken[Arithmetic("bfloat16")], "what is far behind is not tried again"
-    assert not torch.backends.cudnn.benchmark, "probes repeat no shape often enough to pay for the timing"
-
-
-def test_a_trunk_that_sees_no_pictures_or_learns_nothing_is_tried_by_others_of_its_form() -> None:
-    trunk = freeze(AlexNet(32, 0.1), 5)
-    trunk.conv3[0] = nn.Conv2d(7, trunk.conv3[0].out_channels, 3)  # as behind a scattering transform
-    weights = copy.deepcopy(trunk.state_dict())
-    seconds = arithmetic.trial(torch.device("cpu"), trunk)
-    assert set(seconds) == set(CHOICES) and max(seconds.values()) < 60
-    assert all(torch.equal(weights[key], value) for key, value in trunk.state_dict().items())
+@pytest.mark.parametrize(("capability", "precision"), [((7, 5), "float32"), ((8, 0), "bfloat16"), ((9, 0), "bfloat16")])
+def test_a_gpu_that_only_emulates_bfloat16_calculates_in_float32(
+    capability: tuple[int, int], precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert arithmetic.arithmetic_of(torch.device("cuda")).precision == precision
 
 
 # Several processes

@@ -11,22 +11,21 @@ from course_lib.support.errors import CourseError
 
 
 @pytest.mark.parametrize(
-    ("side", "form", "conv1", "conv5", "features"),
+    ("side", "conv1", "conv5", "features"),
     [
-        (224, "small", (64, 55), (256, 13), 256 * 6 * 6),
-        (224, "2012", (96, 55), (256, 13), 256 * 6 * 6),
-        (128, "2012", (96, 31), (256, 7), 256 * 3 * 3),
-        (64, "small", (64, 64), (256, 16), 256 * 8 * 8),
-        (32, "small", (64, 32), (256, 8), 256 * 4 * 4),
+        (224, (64, 55), (256, 13), 256 * 6 * 6),
+        (128, (64, 31), (256, 7), 256 * 3 * 3),
+        (64, (64, 64), (256, 16), 256 * 8 * 8),
+        (32, (64, 32), (256, 8), 256 * 4 * 4),
     ],
 )
-def test_shapes(side: int, form: str, conv1: tuple[int, int], conv5: tuple[int, int], features: int) -> None:
-    trunk = AlexNet(side, form=form).eval()
+def test_shapes(side: int, conv1: tuple[int, int], conv5: tuple[int, int], features: int) -> None:
+    trunk = AlexNet(side).eval()
     with torch.inference_mode():
         maps = trunk.features(torch.zeros(1, 3, side, side))
         assert trunk(torch.zeros(2, 3, side, side)).shape == (2, features)
     assert tuple(maps) == LAYERS and trunk.out_features == features
-    assert [m.shape[1] for m in maps.values()] == list(CHANNELS[form])
+    assert [m.shape[1] for m in maps.values()] == list(CHANNELS)
     assert (maps["conv1"].shape[1:3], maps["conv5"].shape[1:3]) == (conv1, conv5)
     assert all((m >= 0).all() for m in maps.values()), "the maps are taken after the ReLU"
 
@@ -46,8 +45,6 @@ def test_errors_name_what_there_is() -> None:
     trunk = AlexNet(32, width=0.25)
     with pytest.raises(CourseError, match="'conv6'; there is conv1, conv2"):
         trunk.features(torch.zeros(1, 3, 32, 32), ["conv6"])
-    with pytest.raises(CourseError, match="'large'; there is 2012, small"):
-        AlexNet(32, form="large")
     with pytest.raises(ValueError, match="at least 16 pixels, got 8"):
         AlexNet(8)
 

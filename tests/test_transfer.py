@@ -16,8 +16,9 @@ from scipy.stats import kendalltau
 from course_lib.data.datasets import LabelledImages, to_float
 from course_lib.evidence.results import publish, retrained_row
 from course_lib.lessons.freezing import accuracy_by_depth, depth_panel, explore_depth, three_exams
+from course_lib.lessons.waves import first_order, wave, window
 from course_lib.networks.alexnet import LAYERS, AlexNet
-from course_lib.networks.scattering import channels, first_order, scattering_maps, wave, window
+from course_lib.networks.scattering import channels, scattering_maps
 from course_lib.pretext.method import Batch
 from course_lib.pretext.recipes import Recipe
 from course_lib.probes import frozen, transfer
@@ -32,7 +33,7 @@ from course_lib.training.loop import fit
 @pytest.fixture(autouse=True)
 def plain(monkeypatch: pytest.MonkeyPatch) -> None:
     """float32, and a recipe of a few steps."""
-    monkeypatch.setattr("course_lib.training.steps.fastest", lambda *_: tiny.Arithmetic())
+    monkeypatch.setattr("course_lib.training.steps.arithmetic_of", lambda *_: tiny.Arithmetic())
     monkeypatch.setitem(Retrained.RECIPES, "quick", Recipe(4, 10, 0.02))
 
 

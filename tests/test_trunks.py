@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +17,6 @@ from course_lib.data.labelled import photos10
 from course_lib.data.sources import Source, generate
 from course_lib.evidence.films import keep_films
 from course_lib.lessons.depths.depth import SIZES
-from course_lib.networks.alexnet import LAYERS, AlexNet
 from course_lib.networks.others import OTHERS, OtherTrunk
 from course_lib.networks.trunk import Trunk, conv1_filters, first_convolution
 from course_lib.pretext.recipes import Recipe
@@ -28,9 +26,8 @@ from course_lib.probes.probe import probe
 from course_lib.probes.streaming import probe_streaming
 from course_lib.profiles import PROFILES, Course
 from course_lib.support.errors import CourseError
-from course_lib.support.files import cache_folder, runs_folder
-from course_lib.training import arithmetic
-from course_lib.training.arithmetic import CHOICES, Arithmetic, fastest
+from course_lib.support.files import runs_folder
+from course_lib.training.arithmetic import Arithmetic
 from course_lib.training.checkpoints import Checkpoints
 from course_lib.training.loop import fit
 from course_lib.training.trained import pretrain, untrained
@@ -50,7 +47,7 @@ SIDES = {
 @pytest.fixture(autouse=True)
 def plain_arithmetic(monkeypatch: pytest.MonkeyPatch) -> None:
     """float32 for every training, whatever the processor likes best."""
-    monkeypatch.setattr("course_lib.training.steps.fastest", lambda *_: Arithmetic())
+    monkeypatch.setattr("course_lib.training.steps.arithmetic_of", lambda *_: Arithmetic())
 
 
 @pytest.fixture
@@ -153,38 +150,6 @@ def test_the_seed_decides_the_weights_and_the_first_factor_scales_conv1() -> Non
     larger = OtherTrunk("resnet18", 32, 0.05, first=1.0)
     ratio = first_convolution(one)[0].weight / first_convolution(larger)[0].weight
     assert torch.allclose(ratio, torch.tensor(PROFILES["quick"].first))
-
-
-@pytest.mark.parametrize("network", OTHERS)
-def test_a_network_anew_has_the_form_and_not_the_weights(network: str) -> None:
-    one = OtherTrunk(network, 32, 0.05, first=0.5, names=LAYERS if network != "efficientnet_b0" else ())
-    check_anew(one)
-
-
-@pytest.mark.parametrize("side", [32, 128])
-def test_an_alexnet_anew_has_the_form_and_not_the_weights(side: int) -> None:
-    check_anew(AlexNet(side, 0.1, "2012", first=0.5, edges=True))
-
-
-def check_anew(one: Trunk) -> None:
-    shapes = {key: value.shape for key, value in one.state_dict().items()}
-    torch.manual_seed(3)
-    first = conv1_filters(one).std()
-    one.requires_grad_(False).eval()
-    other = one.anew()
-    assert {key: value.shape for key, value in other.state_dict().items()} == shapes
-    assert (other.layers, other.side, other.out_features) == (one.layers, one.side, one.out_features)
-    assert other.training and all(weight.requires_grad for weight in other.parameters())
-    assert not torch.equal(conv1_filters(one), conv1_filters(other)), "the weights are new"
-    assert 0.5 < conv1_filters(other).std() / first < 2, "as small as they were"
-
-
-def test_the_arithmetic_is_tried_for_each_network_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(arithmetic, "_known", {})
-    found = [fastest(torch.device("cpu"), untrained(course(network))) for network in ("resnet18", "alexnet")]
-    assert set(found) <= set(CHOICES)
-    remembered = json.loads((cache_folder() / "arithmetic.json").read_text())
-    assert [kind in str(remembered) for kind in ("OtherTrunk of", "AlexNet of")] == [True, True]
 
 
 @pytest.mark.parametrize("network", OTHERS)

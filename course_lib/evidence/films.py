@@ -18,7 +18,7 @@ from torch import Tensor
 from course_lib.data.crops import CropScheme
 from course_lib.data.sources import GENERATED
 from course_lib.networks.filters import by_frequency
-from course_lib.pictures.figures import COLOURS
+from course_lib.support.palette import COLOURS
 from course_lib.support.files import write_file
 
 KEPT = 12

@@ -1,4 +1,4 @@
-"""A trunk with its layers by name: what all networks have in common, and AlexNet in two forms.
+"""AlexNet with BatchNorm, whose five convolutions are the layers that the course probes.
 
 Taught in notebooks 02, 05 and 06; other networks are in `course_lib.networks.others`.
 """
@@ -8,20 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_lib.networks.trunk import Trunk
-from course_lib.support.errors import unknown
 
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 """The layers that are probed, each taken after its ReLU."""
 
-CHANNELS = {
-    "2012": (96, 256, 384, 384, 256),
-    "small": (64, 192, 384, 256, 256),
-}
-"""Filters a layer: "2012" as DeepCluster and BiGAN have it, "small" as RotNet has it."""
+CHANNELS = (64, 192, 384, 256, 256)
+"""Filters a layer, as RotNet has it."""
 
 SMALL_SIDE = 64
 """Pixels. Up to this side the convolutions take the small form."""
@@ -34,31 +29,22 @@ class AlexNet(Trunk):
         stride 2 (the paper's form, for 224 and 128 px). Up to 64: a 5 x 5 convolution of stride 1 and 2 x 2
         max-pools, so that conv5 still sees a map.
     width: factor on the number of filters a layer; conv1 keeps at least 32, so that there is something to look at.
-    form: "2012" or "small", a key of CHANNELS.
     first: factor on conv1's first filters. Behind BatchNorm the size of a filter changes no answer, but it decides how
         far a step turns it (van Laarhoven 2017, arXiv 1706.05350): below 1, a short training moves conv1 as far as a
         long one would.
-    edges: let conv1 see the edges of the grey picture, by a fixed Sobel filter, instead of colours, as DeepCluster has
-        it.
 
     `forward` gives (n, out_features): conv5 after its pool, flattened. Raises ValueError for a side below 16.
     """
 
-    def __init__(
-        self, side: int = 224, width: float = 1.0, form: str = "small", first: float = 1.0, edges: bool = False
-    ) -> None:
+    def __init__(self, side: int = 224, width: float = 1.0, first: float = 1.0) -> None:
         super().__init__()
         if side < 16:
             raise ValueError(f"side must be at least 16 pixels, got {side}")
-        if form not in CHANNELS:
-            raise unknown("form of AlexNet", form, tuple(CHANNELS))
         self.side, self.layers = side, LAYERS
-        self._form = (side, width, form, first, edges)
-        c1, c2, c3, c4, c5 = (max(8, round(width * c)) for c in CHANNELS[form])
+        c1, c2, c3, c4, c5 = (max(8, round(width * c)) for c in CHANNELS)
         c1 = max(c1, 32)
         stem, pool = ((11, 4, 2), (3, 2)) if side > SMALL_SIDE else ((5, 1, 2), (2, 2))
-        self.edges = Sobel() if edges else nn.Identity()
-        self.conv1 = _block(2 if edges else 3, c1, *stem)
+        self.conv1 = _block(3, c1, *stem)
         self.conv2 = _block(c1, c2, 5, 1, 2)
         self.conv3 = _block(c2, c3, 3, 1, 1)
         self.conv4 = _block(c3, c4, 3, 1, 1)
@@ -70,14 +56,10 @@ class AlexNet(Trunk):
             self.out_features = self.eval()(torch.zeros(1, 3, side, side)).shape[1]
         self.train()
 
-    def anew(self) -> AlexNet:
-        """As `Trunk.anew`."""
-        return AlexNet(*self._form)
-
     def features(self, images: Tensor, layers: Sequence[str] | None = None) -> dict[str, Tensor]:
         """As `Trunk.features`, after each layer's ReLU; computes no further than the deepest."""
         layers = self.named(layers)
-        maps, x = {}, self.laid_out(self.edges(images))
+        maps, x = {}, self.laid_out(images)
         for layer in LAYERS[: 1 + max(LAYERS.index(layer) for layer in layers)]:
             x = getattr(self, layer)(x)
             if layer in layers:
@@ -89,22 +71,6 @@ class AlexNet(Trunk):
     def forward(self, images: Tensor) -> Tensor:
         """(n, out_features) for images (n, 3, side, side) in [-1, 1]."""
         return self.pool(self.features(images, ("conv5",))["conv5"]).flatten(1)
-
-
-class Sobel(nn.Module):
-    """Pictures (n, 3, h, w) to the slopes of their mean grey, to the right and down: (n, 2, h, w). Nothing is learned.
-
-    As before DeepCluster's AlexNet (Caron et al. 2018, section 4)."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        right = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]]) / 8
-        self.register_buffer("kernels", torch.stack([right, right.T])[:, None], persistent=False)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """The slopes; the picture goes on as it ends beyond its border."""
-        grey = F.pad(images.mean(1, keepdim=True), (1, 1, 1, 1), mode="replicate")
-        return F.conv2d(grey, self.kernels.to(grey.dtype))
 
 
 def _block(taken: int, made: int, size: int, stride: int, pad: int) -> nn.Sequential:

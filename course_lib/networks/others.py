@@ -74,15 +74,10 @@ class OtherTrunk(Trunk):
         nodes = dict(zip(nodes, names, strict=True)) if names else nodes
         self.body = create_feature_extractor(body, nodes)
         self.side, self.layers = side, tuple(nodes.values())
-        self._form = (network, side, width, first, tuple(names))
         with torch.no_grad():
             first_convolution(self)[0].weight.mul_(first)
             self.out_features = self.eval()(torch.zeros(1, 3, side, side)).shape[1]
         self.train()
-
-    def anew(self) -> OtherTrunk:
-        """As `Trunk.anew`."""
-        return OtherTrunk(*self._form)
 
     def features(self, images: Tensor, layers: Sequence[str] | None = None) -> dict[str, Tensor]:
         """As `Trunk.features`, each stage after its last activation; all stages are computed, whichever are meant."""

@@ -31,10 +31,6 @@ class Trunk(nn.Module):
         """
         raise NotImplementedError
 
-    def anew(self) -> Trunk:
-        """A new network of the form that this one began with, with new weights, in training mode, on the CPU."""
-        raise NotImplementedError
-
     def named(self, layers: Sequence[str] | None) -> tuple[str, ...]:
         """The layers that are meant: all for None. Raises CourseError for one that does not exist."""
         for layer in layers or ():
@@ -68,8 +64,7 @@ def forget_statistics(network: nn.Module) -> None:
 
 
 def conv1_filters(trunk: Trunk) -> Tensor:
-    """The first layer's filters as they act on a picture, BatchNorm folded in: (channels, 3, k, k), where it sees edges
-    (channels, 2, k, k)."""
+    """The first layer's filters as they act on a picture, BatchNorm folded in: (channels, 3, k, k)."""
     conv, norm = first_convolution(trunk)
     return fold_batchnorm(conv.weight, norm.weight, norm.running_var, norm.eps).detach().float().contiguous()
 

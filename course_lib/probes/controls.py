@@ -86,7 +86,7 @@ def patch_network(random: AlexNet, crops: CropDataset, kind: str, seed: int = 0)
     network = copy.deepcopy(random)
     weight = network.conv1[0].weight
     count, channels, k, _ = weight.shape
-    flat = patches(network.edges(crops[:_PATCHED]), k)
+    flat = patches(crops[:_PATCHED], k)
     directions, strengths = whitening(flat)
     if kind == "pca":
         made = (directions / strengths[:, None])[: -(-count // 2)]

@@ -18,8 +18,7 @@ from course_lib.support.errors import CourseError, unknown
 
 NUMBERS = 9600
 """Features a layer after pooling, at most: no layer wins by being larger. AlexNet at 224 px then has as many as
-published, 9216, 9408, 9600, 9216 and 9216 in the small form (RotNet), 9600, 9216, 9600, 9600 and 9216 in that of 2012
-(DeepCluster; Zhang et al. 2016)."""
+published: 9216, 9408, 9600, 9216 and 9216 (RotNet)."""
 
 
 POOLINGS = {"max": F.adaptive_max_pool2d, "average": F.adaptive_avg_pool2d}

@@ -30,8 +30,6 @@ def freeze(trunk: AlexNet, depth: int) -> AlexNet:
 
 def run_layers(trunk: AlexNet, maps: Tensor, first: int, last: int) -> Tensor:
     """From the answers of conv`first`, pooled where the network pools, to those of conv`last`; 0 is the picture."""
-    if first == 0:
-        maps = trunk.edges(maps)
     for number in range(first + 1, last + 1):
         maps = getattr(trunk, f"conv{number}")(maps)
         if number in _POOLED:
@@ -48,8 +46,6 @@ def begin_above(trunk: AlexNet | None, depth: int, course: Course) -> AlexNet:
     new = course.profile.trunk().to(course.device)
     for layer in LAYERS[:depth]:
         setattr(new, layer, copy.deepcopy(getattr(trunk, layer)))
-    if depth:
-        new.edges = copy.deepcopy(trunk.edges)
     return new
 
 

@@ -9,39 +9,15 @@ import torch
 from torch import Tensor
 
 from course_lib.networks.trunk import conv1_filters
+from course_lib.pictures.live import LEAST_PAUSE, LivePicture
 from course_lib.pretext.method import Method
 from course_lib.pretext.recipes import Recipe
-from course_lib.support.front_end import has_front_end
 from course_lib.support.machine import memory_used
 
 if TYPE_CHECKING:
-    from course_lib.pictures.figures import Picture
+    pass
 
-_LEAST_PAUSE = 0.25  # seconds between two pictures
 _LARGEST_SHARE = 0.05  # of the time that drawing may take
-
-
-class LivePicture:
-    """A picture in a notebook that is drawn anew in its place; where nobody looks, nothing is drawn."""
-
-    def __init__(self) -> None:
-        self.live = has_front_end()
-        self._handle = None
-        self._due = 0.0
-
-    def is_due(self) -> bool:
-        """Whether somebody is looking, and the last picture was shown long enough ago."""
-        return self.live and time.perf_counter() >= self._due
-
-    def show(self, picture: Picture) -> None:
-        """Show a picture in place of the last one."""
-        from IPython.display import display
-
-        if self._handle is None:
-            self._handle = display(picture.bundle(), raw=True, display_id=True)
-        else:
-            self._handle.update(picture.bundle(), raw=True)
-        self._due = time.perf_counter() + _LEAST_PAUSE
 
 
 class Progress:
@@ -60,7 +36,7 @@ class Progress:
         self.picture = LivePicture()
         self.live = shown and self.picture.live
         self.start = time.perf_counter()
-        self.due = self.start + _LEAST_PAUSE
+        self.due = self.start + LEAST_PAUSE
 
     def update(self, done: int, method: Method, data: Any) -> bool:
         """Called after every step; draws at most four times a second, and less where drawing is slow.
@@ -73,7 +49,7 @@ class Progress:
         if self.live:
             self._draw(done, method, data)
         cost = time.perf_counter() - now
-        self.due = now + max(_LEAST_PAUSE, cost / _LARGEST_SHARE)
+        self.due = now + max(LEAST_PAUSE, cost / _LARGEST_SHARE)
         return True
 
     def close(self, done: int, method: Method, data: Any, seconds: float, interrupted: bool, kept: bool) -> None:

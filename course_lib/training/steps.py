@@ -16,7 +16,7 @@ from course_lib.pretext.method import Batch, Method
 from course_lib.pretext.recipes import Recipe, make_optimiser, make_schedule
 from course_lib.support import distributed
 from course_lib.support.errors import CourseError
-from course_lib.training.arithmetic import Arithmetic, autotuned, fastest
+from course_lib.training.arithmetic import Arithmetic, arithmetic_of, autotuned
 from course_lib.training.checkpoints import Checkpoints, State
 
 FRAMES = 24
@@ -59,7 +59,7 @@ class Training:
             raise CourseError(f"{given} evenly; start a number that divides it")
         self.method, self.data, self.recipe, self.seed = method, data, recipe, seed
         self.device = next(method.parameters()).device
-        self.arithmetic = fastest(self.device, method.trunk)
+        self.arithmetic = arithmetic_of(self.device)
         self.arithmetic.prepare(method)
         self.parameters = list(method.parameters())
         self.optimiser = make_optimiser(self.parameters, recipe)
