@@ -22,13 +22,13 @@ from course_lib.lessons.one_example.correlation import (
     find_peak,
     inside,
     normalised,
+    track,
     whitener,
+    window_at,
+    windows_beside,
 )
-from course_lib.lessons.one_example.panels import filter_panel
-from course_lib.lessons.one_example.pictures import planes, track_errors
-from course_lib.lessons.one_example.tracking import track, window_at, windows_beside
+from course_lib.lessons.one_example.filter_pictures import explore_filter, filter_panel, planes, track_errors
 from course_lib.lessons.one_example.views import box_in, place_in, square_at, views_with, walk
-from course_lib.lessons.one_example.widgets import explore_filter
 from course_lib.support.errors import CourseError
 
 BOX = torch.tensor([120.0, 80, 184, 144])

@@ -18,20 +18,24 @@ from course_lib.lessons.one_example.detections import Calibration, Detections, c
 from course_lib.lessons.one_example.exemplar import (
     Background,
     Template,
-    fit_lda,
     fit_svm,
     hardest,
     mine,
     objective,
     some_windows,
     whiten,
+    widest_margin,
     windows_at,
 )
 from course_lib.lessons.one_example.hog import CELL, HogPyramid, by_cell, hog_map
-from course_lib.lessons.one_example.margin import widest_margin
-from course_lib.lessons.one_example.panels import template_panel
-from course_lib.lessons.one_example.pictures import detections_picture, mining_picture, strokes, templates
-from course_lib.lessons.one_example.widgets import explore_template
+from course_lib.lessons.one_example.template_pictures import (
+    detections_picture,
+    explore_template,
+    mining_picture,
+    strokes,
+    template_panel,
+    templates,
+)
 from course_lib.lessons.uses.precision import overlap
 
 
@@ -137,12 +141,11 @@ def test_exemplar_lda_is_scikit_learns_discriminant() -> None:
     assert torch.cosine_similarity(positive - background.mean, ours, dim=0) < 0.9, "the covariance matters here"
 
 
-def test_lda_scores_nothing_halfway_and_compares_at_one_scale(leaves: HogPyramid, others: list[Tensor]) -> None:
+def test_templates_are_compared_at_one_scale(leaves: HogPyramid, others: list[Tensor]) -> None:
     exemplar, _ = leaves.nearest_window(60, 40, 64)
     background = Background.of(some_windows(others, 7, 7, 300))
-    lda, mean = fit_lda(exemplar, background), background.mean.view_as(exemplar)
-    assert float(lda.scores((exemplar + mean) / 2)) == pytest.approx(0, abs=1e-2 * float(lda.scores(exemplar)))
-    scaled = lda.between(exemplar, mean)
+    w, mean = whiten(background.covariance, exemplar.flatten(), background.mean), background.mean.view_as(exemplar)
+    scaled = Template(w.view_as(exemplar)).between(exemplar, mean)
     assert float(scaled.scores(exemplar)) == pytest.approx(1, abs=1e-3)
     assert float(scaled.scores(mean)) == pytest.approx(-1, abs=1e-3)
 
@@ -167,14 +170,14 @@ def test_light_and_contrast_drop_out_of_gradients() -> None:
 
 
 def test_a_pyramid_knows_how_large_its_cells_are(leaves: HogPyramid) -> None:
-    assert leaves.size == (150, 200) and len(leaves.maps) == len(leaves.cells) == 5
+    assert len(leaves.maps) == len(leaves.cells) == 5
     assert leaves.cells[0] == (CELL, CELL) and leaves.cells[4] == (2 * CELL, 2 * CELL)
     exemplar, box = leaves.nearest_window(30, 26, 64)
     assert box.tolist() == [32, 24, 96, 88] and torch.equal(exemplar, leaves.maps[0][:, 3:10, 4:11])
     twice, box = leaves.nearest_window(500, -3, 130)
     assert torch.equal(twice, leaves.maps[4][:, :7, -7:]) and box.tolist() == [64, 0, 192, 128]
-    with pytest.raises(ValueError, match="no room for 30 x 30 cells"):
-        leaves.nearest_window(0, 0, 64, cells=30)
+    with pytest.raises(ValueError, match="no room for 8 x 8 cells"):
+        HogPyramid.of(generate("noise", 60, 60), least=32).nearest_window(0, 0, 64)
 
 
 def boxes(count: int, seed: int) -> Tensor:
@@ -206,7 +209,7 @@ def test_what_is_neither_right_nor_wrong_is_not_judged(leaves: HogPyramid) -> No
     features = leaves.maps[0]
     template = Template(torch.zeros(36, 7, 7), 0.0)  # every window scores 0
     box = torch.tensor([0.0, 0.0, 64.0, 64.0])
-    few = HogPyramid((72, 88), (features[:, :8, :10],), ((8.0, 8.0),))
+    few = HogPyramid((features[:, :8, :10],), ((8.0, 8.0),))
     everything = detect(template, few)
     assert len(everything) == 8 and everything.boxes[0].tolist() == box.tolist()
     scores, right = judged(template, [few], [box])

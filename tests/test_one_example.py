@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import tiny
 import torch
-from sklearn.metrics import average_precision_score
 from torch import Tensor
 
 from course_lib.lessons.one_example import hunts
@@ -14,12 +13,11 @@ from course_lib.lessons.one_example.hunts import Hunt, make_hunt
 from course_lib.lessons.one_example.learners import (
     LEARNERS,
     all_features,
-    average_precision,
     by_lda,
     find_again,
     hunt_with,
+    precision_by_layer,
 )
-from course_lib.lessons.one_example.pictures import precision_by_layer
 from course_lib.networks.alexnet import LAYERS
 from course_lib.support.errors import CourseError
 
@@ -34,16 +32,6 @@ def small_hunt(places: int = 5, seed: int = 0) -> Hunt:
 @pytest.fixture(scope="module")
 def hunt() -> Hunt:
     return small_hunt()
-
-
-def test_average_precision_is_scikit_learns() -> None:
-    draws = torch.Generator().manual_seed(0)
-    for n in (5, 40, 300):
-        scores, right = torch.randn(n, generator=draws), torch.rand(n, generator=draws) < 0.3
-        right[0] = True
-        expected = average_precision_score(right.numpy(), scores.numpy())
-        assert average_precision(scores, right) == pytest.approx(expected, abs=1e-6)
-    assert average_precision(torch.tensor([3.0, 2, 1]), torch.tensor([True, True, False])) == 1
 
 
 def test_a_hunt_is_what_it_says(hunt: Hunt) -> None:

@@ -11,14 +11,13 @@ import torch
 from sklearn.neighbors import NearestNeighbors
 
 from course_lib.data.labelled import photos10
-from course_lib.lessons.uses.pictures import search_panel
 from course_lib.lessons.uses.retrieval import NEAREST, Search, nearest, precision_at, precision_rows, queries_of
-from course_lib.lessons.uses.widgets import explore_search
+from course_lib.lessons.uses.search_pictures import explore_search, search_panel
 from course_lib.networks.alexnet import LAYERS, AlexNet
 from course_lib.pictures.charts import accuracy_by_layer
-from course_lib.pictures.figures import RIGHT, WRONG
 from course_lib.probes.classifier import standardise
 from course_lib.probes.features import pooled_features
+from course_lib.support.palette import RIGHT, WRONG
 
 
 @functools.cache
@@ -62,9 +61,9 @@ def test_a_search_asks_with_test_pictures_and_answers_with_training_pictures() -
     )
     for given, wanted in zip((gallery, queries), standardise(train, test)):
         assert torch.allclose(given, wanted)
-    assert one.nearest(7, "conv3", 4) == nearest(queries[7:8], gallery, 4)[0].tolist()
-    wanted = precision_at(queries, gallery, data.test_labels, data.train_labels, 3)
-    assert one.precision("conv3", 3) == wanted
+    assert one.nearest(7, "conv3") == nearest(queries[7:8], gallery, NEAREST)[0].tolist()
+    wanted = precision_at(queries, gallery, data.test_labels, data.train_labels, NEAREST)
+    assert one.precision("conv3") == wanted
 
 
 def test_queries_are_of_all_classes_in_turn() -> None:

@@ -12,7 +12,6 @@ from test_panels import upload
 
 from course_lib.data.images import PHOTOGRAPHS
 from course_lib.data.sources import generate
-from course_lib.lessons.uses.pictures import judged_table, transfer_panel, transfers_picture
 from course_lib.lessons.uses.style import (
     SIZES,
     Examples,
@@ -24,7 +23,7 @@ from course_lib.lessons.uses.style import (
     square,
     transfer,
 )
-from course_lib.lessons.uses.widgets import explore_style
+from course_lib.lessons.uses.style_pictures import explore_style, judged_table, transfer_panel, transfers_picture
 from course_lib.networks.alexnet import AlexNet
 from course_lib.pictures.png import encode_png
 from course_lib.probes.features import frozen
@@ -81,14 +80,18 @@ def test_more_weight_leaves_less_of_the_style_to_go() -> None:
     assert loud.style < soft.style and loud.content > soft.content
 
 
-def test_without_a_weight_the_content_stays() -> None:
-    made = transfer(examples(), 0, 5, smooth=0)
+def test_without_a_weight_the_content_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("course_lib.lessons.uses.style.SMOOTH", 0.0)
+    made = transfer(examples(), 0, 5)
     assert (made.image - examples().start).abs().max() < 0.03, "but for what tanh takes from black and white"
 
 
-def test_smoothness_makes_neighbours_alike() -> None:
-    rough, smooth = (transfer(examples(), 10, 15, smooth=weight).image for weight in (0.0, 3.0))
-    assert roughness(smooth) < roughness(rough)
+def test_smoothness_makes_neighbours_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    for weight in (0.0, 3.0):
+        monkeypatch.setattr("course_lib.lessons.uses.style.SMOOTH", weight)
+        made.append(transfer(examples(), 10, 15).image)
+    assert roughness(made[1]) < roughness(made[0])
 
 
 def test_the_network_does_not_move() -> None:
@@ -118,7 +121,7 @@ def test_it_is_watched_on_the_way_and_may_be_stopped(capsys: pytest.CaptureFixtu
 
 def test_what_cannot_be_asked_for_is_said() -> None:
     content = load_picture("coffee", SIDE)
-    with pytest.raises(ValueError, match="got -1 for the style"):
+    with pytest.raises(ValueError, match="must not be below 0, got -1"):
         transfer(examples(), -1, 5)
     with pytest.raises(ValueError, match="at least one layer, got none"):
         Examples(trunk(), content, content, ())
@@ -154,7 +157,7 @@ def test_pictures_say_what_they_show() -> None:
             f"{name}: {one.style:.3f} of the style is missing, {one.content:.2f} of the content lost" in picture.caption
         )
     assert picture.png().startswith(b"\x89PNG")
-    assert "each in its own eyes" not in transfers_picture(content, style, {}, "begun").caption
+    assert "judged by its own network" not in transfers_picture(content, style, {}, "begun").caption
     shapes = {transfer_panel(content, style, one, "net", 3)[0].shape for one in made.values()}
     assert len(shapes) == 1
 

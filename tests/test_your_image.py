@@ -22,8 +22,7 @@ from course_lib.data.sources import generate
 from course_lib.experiments import gallery
 from course_lib.experiments.execution import NotebookResult
 from course_lib.lessons.crops.sliders import explore_crops
-from course_lib.lessons.your_image.confidence import brier
-from course_lib.lessons.your_image.content import neighbours
+from course_lib.lessons.your_image.measures import brier, neighbours
 from course_lib.lessons.your_image.page import Section, page_html, plain_name, save_page
 from course_lib.lessons.your_image.standing import beaten, known_accuracies, standing_picture
 from course_lib.pictures.figures import crop_sheet

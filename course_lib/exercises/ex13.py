@@ -12,8 +12,7 @@ from course_lib.exercises.compare import each, numbers, one_number
 from course_lib.exercises.drawing import between, draws_of, whole
 from course_lib.exercises.exercise import Exercise, Mistake, Quiz
 from course_lib.exercises.plain import name_of
-from course_lib.lessons.your_image.confidence import brier
-from course_lib.lessons.your_image.content import neighbours
+from course_lib.lessons.your_image.measures import brier, neighbours
 from course_lib.lessons.your_image.standing import beaten
 
 

@@ -1,4 +1,1 @@
-"""Learning from one positive example, before deep networks: exemplar SVM and LDA, correlation filters.
-
-Taught in notebook 12.
-"""
+"""Learning from one positive example, before deep networks, for notebook 12."""

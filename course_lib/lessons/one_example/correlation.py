@@ -1,10 +1,10 @@
-"""Correlation filters: one example in the frequency domain, from matched filter to widest margin.
+"""Correlation filters: one example in the frequency domain, from matched filter to widest margin, and its tracking.
 
 Rodriguez, Boddeti, Kumar and Mahalanobis 2013, "Maximum margin correlation filter: a new approach for localization and
 classification". Taught in notebook 12.
 
-A filter slides over a picture; its answer shall be high where the object is and low beside it, even a pixel beside it.
-The second wish is a quadratic form that is diagonal in the frequency domain:
+A filter slides over a picture; its response should be high where the object is and low beside it, even one pixel away.
+The second condition is a quadratic form that is diagonal in the frequency domain:
 
     minimise h* S h / 2 + C sum_i slack_i,   S = alpha + beta D,   D = the mean power of the examples, by frequency
 
@@ -15,10 +15,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from course_lib.lessons.one_example.margin import widest_margin
+from course_lib.lessons.one_example.exemplar import widest_margin
 
 ALPHA, BETA, COST = 1e-3, 1 - 1e-3, 1.0
 """As in the authors' code."""
@@ -35,7 +36,7 @@ def normalised(patches: Tensor) -> Tensor:
 def whitener(spectra: Tensor, alpha: float, beta: float) -> Tensor:
     """S = alpha + beta D for spectra (n, h, w): (h, w).
 
-    alpha alone asks for nothing beside the margin; beta for a peak and silence around it. Raises ValueError where one
+    alpha alone asks for a margin only; beta for a sharp peak. Raises ValueError where one
     is negative or both are zero.
     """
     if min(alpha, beta) < 0 or not alpha + beta:
@@ -48,8 +49,8 @@ def correlation_filter(
 ) -> Tensor:
     """The filter of one positive patch (h, w) against negatives (n, h, w), all grey, as a patch (h, w) of length 1.
 
-    Without negatives it is S^-1 x: for beta 0 the matched filter, the patch itself; for a small alpha one whose answer
-    to the patch itself is a single spike. With them it is the maximum margin correlation filter; for beta 0 a plain
+    Without negatives it is S^-1 x: for beta 0 the matched filter, the patch itself; for a small alpha one whose
+    response to the patch is a single spike. With them it is the maximum margin correlation filter; for beta 0 a plain
     support vector machine.
     """
     examples = normalised(torch.cat([positive[None], negatives]).double())
@@ -102,3 +103,47 @@ def find_peak(plane: Tensor) -> Peak:
 def inside(plane: Tensor, height: int, width: int) -> Tensor:
     """The part of a plane (H, W) where a filter of that size lay wholly inside: (H - height + 1, W - width + 1)."""
     return plane[: plane.shape[0] - height + 1, : plane.shape[1] - width + 1]
+
+
+class Track(NamedTuple):
+    """Where the centre of the patch was found in every frame, (n, 2) x and y in pixels, and how sharp each peak was,
+    (n,)."""
+
+    places: Tensor
+    sharpness: Tensor
+
+    def errors(self, true: Tensor) -> Tensor:
+        """How many pixels the found centres lie from the true ones (n, 2): (n,)."""
+        return (self.places - true).norm(dim=1)
+
+
+def window_at(frame: Tensor, centre: Tensor, side: int) -> Tensor:
+    """The window of `side` pixels about a point (2,), x and y, of a grey frame (H, W); moved inwards where it would
+    stick out."""
+    x, y = (min(max(round(c - side / 2), 0), size - side) for c, size in zip(centre.tolist(), frame.shape[::-1]))
+    return frame[y : y + side, x : x + side]
+
+
+def windows_beside(frame: Tensor, centre: Tensor, side: int, count: int, seed: int = 0) -> Tensor:
+    """`count` windows of a grey frame (H, W), at least half a side from the point: (count, side, side).
+
+    They are the negatives: what the object is not, from the same frame.
+    """
+    rng, found = np.random.default_rng(seed), []
+    middle = centre.numpy()
+    while len(found) < count:
+        place = rng.uniform(side / 2, np.array(frame.shape[::-1]) - side / 2)
+        if np.abs(place - middle).max() >= side / 2:
+            found.append(window_at(frame, torch.from_numpy(place), side))
+    return torch.stack(found)
+
+
+def track(frames: Tensor, template: Tensor) -> Track:
+    """Where a filter (h, w) has its peak in each of the grey frames (n, H, W).
+
+    Each frame is searched as a whole, so that what is lost can be found again.
+    """
+    height, width = template.shape
+    peaks = [find_peak(inside(correlate(frame, template), height, width)) for frame in frames]
+    places = torch.tensor([[peak.x + width / 2, peak.y + height / 2] for peak in peaks])
+    return Track(places, torch.tensor([peak.sharpness for peak in peaks]))

@@ -1,5 +1,7 @@
-"""Where in a photograph a template finds its object: windows over sizes, overlap, and one box an object. Taught in
-notebook 12."""
+"""Where in a photograph a template finds its object: windows of all sizes, and one box per object.
+
+Taught in notebook 12.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.optimize import minimize
-from scipy.special import expit
+from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from course_lib.lessons.one_example.exemplar import Template
@@ -17,7 +18,7 @@ from course_lib.lessons.one_example.hog import HogPyramid
 from course_lib.lessons.uses.precision import overlap
 
 SAME, OTHER = 0.5, 0.2
-"""Overlaps, from which on and up to which a box is the object and is something else; between them it is neither
+"""A box that overlaps the object by at least SAME is right, and by at most OTHER wrong; between them it is neither
 (Malisiewicz et al. 2011, section 3.1)."""
 
 
@@ -37,9 +38,9 @@ class Detections:
 
 
 def suppress(found: Detections, most: float = 0.5) -> Detections:
-    """The best box of every heap, the best first: each that overlaps a better one by more than `most` is left out.
+    """The best box of each cluster, the best first: a box that overlaps a better one by more than `most` is left out.
 
-    Non-maximum suppression, as `torchvision.ops.nms` has it, whose import takes 160 MB of every notebook's memory.
+    Non-maximum suppression, as `torchvision.ops.nms` has it, whose import would take 160 MB of memory.
     """
     left, kept = found.scores.argsort(descending=True, stable=True), []
     while len(left):
@@ -64,36 +65,31 @@ def detect(template: Template, photograph: HogPyramid, least: float = -1.0) -> D
 
 @dataclass(frozen=True)
 class Calibration:
-    """From a detector's score to the chance that it is right: 1 / (1 + exp(-slope (score - middle)))."""
+    """From a detector's score to the probability that it is right: 1 / (1 + exp(-slope (score - middle)))."""
 
     slope: float
     middle: float
 
     def chance(self, scores: Tensor) -> Tensor:
-        """(n,) in [0, 1]. Scores of two exemplars can be compared only so."""
+        """(n,) in [0, 1]. Only these compare across exemplars; scores do not."""
         return torch.sigmoid(self.slope * (scores - self.middle))
 
 
 def calibrate(scores: Tensor, right: Tensor) -> Calibration:
-    """The sigmoid that fits scores (n,) to whether each was right, (n,) bool, best (Platt 1999).
+    """The sigmoid that fits scores (n,) best to whether each was right, (n,) bool (Platt 1999).
 
-    As there, a right one counts as (n + 1) / (n + 2) of n right ones, and a wrong one as 1 / (n + 2): else scores that
-    part the two would give an endless slope. Raises ValueError where not both kinds are given.
+    As there, a right one counts as (n + 1) / (n + 2) for n right ones, and a wrong one as 1 / (n + 2) for n wrong ones:
+    scores that separate the two would otherwise make the slope infinite. So each score is given once as right and once
+    as wrong, with these weights. Raises ValueError where not both kinds are given.
     """
     positives, negatives = int(right.sum()), int((~right).sum())
     if not positives or not negatives:
         raise ValueError(f"calibration needs right and wrong detections, got {positives} and {negatives}")
     target = np.where(right.numpy(), (positives + 1) / (positives + 2), 1 / (negatives + 2))
-    x = scores.double().numpy()
-
-    def loss(line: np.ndarray) -> tuple[float, np.ndarray]:
-        """The cross-entropy of the line (slope, constant), and its gradient."""
-        z = line[0] * x + line[1]
-        gap = expit(z) - target
-        return float(np.logaddexp(0, z).sum() - target @ z), np.array([gap @ x, gap.sum()])
-
-    slope, constant = minimize(loss, np.array([1.0, 0.0]), jac=True, method="BFGS").x
-    return Calibration(float(slope), float(-constant / slope))
+    x, y = np.tile(scores.double().numpy(), 2)[:, None], np.repeat([1, 0], len(scores))
+    line = LogisticRegression(C=np.inf, tol=1e-8).fit(x, y, np.concatenate([target, 1 - target]))
+    slope, constant = line.coef_.item(), line.intercept_.item()
+    return Calibration(slope, -constant / slope)
 
 
 def judged(

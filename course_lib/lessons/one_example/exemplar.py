@@ -12,23 +12,19 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
+from sklearn.svm import SVC
 from torch import Tensor
-
-from course_lib.lessons.one_example.margin import widest_margin
 
 COST = 0.01
 """C of a negative, as in the authors' code."""
 
 WEIGHT = 50.0
-"""How many times that the one positive's is, as in the authors' code: C1 = 0.5 and C2 = 0.01."""
+"""C of the one positive, as a multiple of a negative's, as in the authors' code: C1 = 0.5 and C2 = 0.01."""
 
 RIDGE = 0.3
 """Of exemplar LDA. From 0.1 to 1 hardly anything changes."""
 
-A_MAP = 2
-"""Hard negatives that a round takes from one map at most, so that no photograph crowds out the others; the authors take
-10 of a photograph, and have thousands of photographs."""
-
+_A_MAP = 2  # hard negatives per map and round, so that no photograph crowds out the others; the authors take 10
 _KEPT = 3  # times as many negatives as there are support vectors stay for the next round
 _MOST = 2000  # negatives that are kept at most
 
@@ -102,7 +98,7 @@ def some_windows(maps: Sequence[Tensor], rows: int, columns: int, count: int, se
 
 
 def hardest(
-    template: Template, features: Tensor, known: Collection[int] = (), most: int = A_MAP
+    template: Template, features: Tensor, known: Collection[int] = (), most: int = _A_MAP
 ) -> tuple[list[int], int]:
     """The negatives of a map (c, R, C) that the template takes for its object, or nearly: those that score at least -1.
 
@@ -113,6 +109,24 @@ def hardest(
     ranked = scores.argsort(descending=True)[: int((scores >= -1).sum())].tolist()
     new = [i for i in ranked if i not in known]
     return new[:most], len(new)
+
+
+def widest_margin(products: Tensor, labels: Tensor, cost: float, weight: float = 1.0) -> tuple[Tensor, float]:
+    """The linear support vector machine of n examples, from the products (n, n) of each with each (Cortes and Vapnik
+    1995).
+
+    labels: (n,) 1 and -1, at least one of both. cost: C of the slack of an example labelled -1; of one labelled 1 it is
+    `weight` times that. Returns a (n,) and b: the score of x is sum_i a_i <x_i, x> + b, and the weights are
+    sum_i a_i x_i. a_i is not 0 only for the support vectors, the examples on the margin or beyond it.
+    Raises ValueError for costs that are not positive.
+    """
+    if cost <= 0 or weight <= 0:
+        raise ValueError(f"cost and weight must be above 0, got {cost} and {weight}")
+    machine = SVC(kernel="precomputed", C=cost, class_weight={1: weight}, tol=1e-4)
+    machine.fit(products.double().numpy(), labels.numpy())
+    a = torch.zeros(len(labels), dtype=torch.float64)
+    a[torch.from_numpy(machine.support_).long()] = torch.from_numpy(machine.dual_coef_[0])
+    return a.to(products.dtype), float(machine.intercept_[0])
 
 
 def fit_svm(
@@ -135,10 +149,10 @@ def fit_svm(
 def mine(
     exemplar: Tensor, maps: Sequence[Tensor], rounds: int = 5, cost: float = COST, weight: float = WEIGHT
 ) -> list[Round]:
-    """An exemplar SVM, round by round: collect what the last template takes for the object, and fit anew.
+    """An exemplar SVM, round by round: collect what the last template takes for the object, and fit again.
 
-    exemplar: (c, rows, columns). maps: of pictures without the object, (c, R, C) each. Begins with the exemplar less
-    its own mean as weights. Of the negatives the ones nearest to the margin stay for the next round. Ends early where
+    exemplar: (c, rows, columns). maps: of pictures without the object, (c, R, C) each. The first
+    weights are the exemplar less its mean. The negatives nearest to the margin stay for the next round. Ends early when
     no other window scores above -1: more of them would change nothing. Raises ValueError where no map has room for a
     window, or rounds is below 1.
     """
@@ -172,7 +186,7 @@ def _new_negatives(
 
 
 def _nearest(scores: Tensor) -> Tensor:
-    """The numbers of the negatives that stay, by their scores (n,): those that the machine stands on, and some more."""
+    """The numbers of the negatives that stay, by their scores (n,): the support vectors, and some more."""
     supporting = int((scores >= -1 - 1e-3).sum())
     return scores.argsort(descending=True)[: min(_KEPT * max(supporting, 1), _MOST)]
 
@@ -189,8 +203,8 @@ class Background:
 
     @classmethod
     def of(cls, negatives: Tensor, ridge: float = RIDGE) -> Background:
-        """Of windows (n, f). ridge: how much is added to every variance, as a share of their mean: of directions in
-        which few windows differ, a sample says nothing."""
+        """Of windows (n, f). ridge: how much is added to every variance, as a share of their mean, since a sample says
+        nothing of directions in which few windows differ."""
         covariance = torch.cov(negatives.T, correction=0)
         covariance.diagonal().add_(ridge * covariance.diagonal().mean())
         return cls(negatives.mean(0), covariance)
@@ -202,13 +216,3 @@ def whiten(covariance: Tensor, positive: Tensor, mean: Tensor) -> Tensor:
     covariance: S (f, f). positive: x (f,). mean: mu (f,). (Hariharan et al. 2012.) Taught in notebook 12.
     """
     return torch.linalg.solve(covariance, positive - mean)
-
-
-def fit_lda(exemplar: Tensor, background: Background) -> Template:
-    """The template of an exemplar (c, rows, columns) by linear discriminant analysis, with no mining.
-
-    A window halfway between the mean and the exemplar scores 0.
-    """
-    x = exemplar.flatten()
-    w = whiten(background.covariance, x, background.mean)
-    return Template(w.view_as(exemplar), -float(w @ (x + background.mean)) / 2)

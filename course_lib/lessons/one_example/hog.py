@@ -1,4 +1,4 @@
-"""Histograms of oriented gradients: a photograph as a map of edges, by hand. Taught in notebook 12.
+"""Histograms of oriented gradients: a photograph as a map of edges, without learning. Taught in notebook 12.
 
 Dalal and Triggs 2005: cells of a few pixels, in each a histogram of the gradients' directions weighted by their
 strength; blocks of 2 x 2 cells, each divided by its own length so that light and contrast drop out. Computed by
@@ -25,7 +25,9 @@ BLOCK = 2
 """Cells a side of a block."""
 
 LEVELS_AN_OCTAVE = 4
-"""Sizes of a photograph that are searched, between one and half of it. Malisiewicz et al. take 10."""
+"""Sizes of a photograph that are searched, from one size to half of it. Malisiewicz et al. take 10."""
+
+_WINDOW = 8  # cells a side
 
 
 def hog_map(image: Tensor, cell: int = CELL) -> Tensor:
@@ -45,11 +47,10 @@ def hog_map(image: Tensor, cell: int = CELL) -> Tensor:
 class HogPyramid:
     """A photograph at ever smaller sizes, as maps of blocks.
 
-    size: height and width of the photograph. maps: (36, rows, columns) a level. cells: how many pixels of the
+    maps: (36, rows, columns) a level. cells: how many pixels of the
     photograph a cell of each level is wide and high.
     """
 
-    size: tuple[int, int]
     maps: tuple[Tensor, ...]
     cells: tuple[tuple[float, float], ...]
 
@@ -65,32 +66,28 @@ class HogPyramid:
             rows, columns = (round(side * largest * 2 ** (-i / an_octave)) for side in (height, width))
             if min(rows, columns) < least:
                 break
-            maps.append(hog_map(resized(image, rows, columns)))
+            smaller = F.interpolate(image[None], size=(rows, columns), mode="bilinear", antialias=True)[0]
+            maps.append(hog_map(smaller))
             cells.append((CELL * width / columns, CELL * height / rows))
-        return cls((height, width), tuple(maps), tuple(cells))
+        return cls(tuple(maps), tuple(cells))
 
-    def nearest_window(self, left: float, top: float, side: float, cells: int = 8) -> tuple[Tensor, Tensor]:
-        """The window of `cells` x `cells` cells that is nearest to a square of the photograph, in pixels.
+    def nearest_window(self, left: float, top: float, side: float) -> tuple[Tensor, Tensor]:
+        """The window of 8 x 8 cells that is nearest to a square of the photograph, in pixels.
 
-        Returns its blocks (36, cells - 1, cells - 1), and the box (4,) that it covers: left, top, right, bottom.
-        Raises ValueError where no level has room for it.
+        Returns its blocks (36, 7, 7), and the box (4,) that it covers: left, top, right, bottom. Raises ValueError
+        where no level has room for it.
         """
-        fitting = [i for i, m in enumerate(self.maps) if min(m.shape[1:]) >= cells - 1]
+        fitting = [i for i, m in enumerate(self.maps) if min(m.shape[1:]) >= _WINDOW - 1]
         if not fitting:
-            raise ValueError(f"a photograph of {self.size} pixels has no room for {cells} x {cells} cells at any level")
-        level = min(fitting, key=lambda i: abs(math.log(self.cells[i][0] * cells / side)))
+            raise ValueError(f"the photograph has no room for {_WINDOW} x {_WINDOW} cells at any level")
+        level = min(fitting, key=lambda i: abs(math.log(self.cells[i][0] * _WINDOW / side)))
         features, (wide, high) = self.maps[level], self.cells[level]
         column, row = (
-            min(max(round(place / size), 0), room - cells + 1)
+            min(max(round(place / size), 0), room - _WINDOW + 1)
             for place, size, room in zip((left, top), (wide, high), features.shape[:0:-1])
         )
-        box = torch.tensor([column * wide, row * high, (column + cells) * wide, (row + cells) * high])
-        return features[:, row : row + cells - 1, column : column + cells - 1].clone(), box
-
-
-def resized(image: Tensor, height: int, width: int) -> Tensor:
-    """A picture (3, H, W) uint8 at another size, averaged where it becomes smaller."""
-    return F.interpolate(image[None], size=(height, width), mode="bilinear", antialias=True)[0]
+        box = torch.tensor([column * wide, row * high, (column + _WINDOW) * wide, (row + _WINDOW) * high])
+        return features[:, row : row + _WINDOW - 1, column : column + _WINDOW - 1].clone(), box
 
 
 def by_cell(blocks: Tensor) -> Tensor:

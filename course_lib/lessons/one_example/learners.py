@@ -6,18 +6,22 @@ find its place again in other views of it? Every learner sees the same example a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 import torch.nn.functional as F
+from matplotlib.figure import Figure
+from sklearn.metrics import average_precision_score
 from torch import Tensor
 
 from course_lib.lessons.one_example.exemplar import WEIGHT, Background, fit_svm, whiten
 from course_lib.lessons.one_example.hog import hog_map
 from course_lib.lessons.one_example.hunts import Hunt
 from course_lib.networks.alexnet import LAYERS, AlexNet
+from course_lib.pictures.figures import Picture
 from course_lib.probes.controls import pixels
 from course_lib.probes.features import pooled_features
+from course_lib.support.palette import COLOURS, HAND_MADE, MARKERS
 
 COST = 1.0
 """C of a negative. Examples have length 1 here; from 0.1 to 10 hardly anything changes."""
@@ -72,17 +76,7 @@ def find_again(learner: Learner, examples: Tensor, negatives: Tensor, pool: Tens
     mean, spread = negatives.mean(0), negatives.std(0) + 1e-5
     examples, negatives, pool = (F.normalize((x - mean) / spread) for x in (examples, negatives, pool))
     scores = learner(examples, negatives) @ pool.T
-    return torch.tensor([average_precision(some, right) for some, right in zip(scores, answers)])
-
-
-def average_precision(scores: Tensor, right: Tensor) -> float:
-    """The mean, over the right ones of n pictures, of the share of right ones among all that score as high: in (0, 1].
-
-    scores: (n,). right: (n,) bool, of which one at least is true. By chance it is about the share of right ones.
-    """
-    order = right[scores.argsort(descending=True)].double()
-    precision = order.cumsum(0) / torch.arange(1, len(order) + 1)
-    return float((precision * order).sum() / order.sum())
+    return torch.tensor([float(average_precision_score(*one)) for one in zip(answers.numpy(), scores.numpy())])
 
 
 def hunt_with(hunt: Hunt, numbers: int, trunks: dict[str, AlexNet]) -> dict[tuple[str, str], dict[str, Tensor]]:
@@ -91,3 +85,33 @@ def hunt_with(hunt: Hunt, numbers: int, trunks: dict[str, AlexNet]) -> dict[tupl
     lengths = [len(part) for part in parts.values()]
     made = all_features(torch.cat(list(parts.values())), numbers, trunks)
     return {key: dict(zip(parts, x.cpu().split(lengths))) for key, x in made.items()}
+
+
+def precision_by_layer(precisions: Mapping[tuple[str, str], Tensor], chance: float, caption: str) -> Picture:
+    """Mean average precision by layer, a line a network; by hand, level lines. Bars: a standard error over places.
+
+    precisions: by (who, layer), (p,) each; without a layer for what no network made.
+    """
+    figure = Figure(figsize=(7.5, 3.6), layout="constrained")
+    axes, words = figure.subplots(), []
+    for name in dict.fromkeys(who for who, layer in precisions if layer):
+        some = [precisions[name, layer] for layer in LAYERS]
+        means, errors = ([float(value) for value in each] for each in (map(_mean, some), map(_error, some)))
+        axes.errorbar(LAYERS, means, errors, color=COLOURS.get(name), marker=MARKERS.get(name), capsize=3, label=name)
+        words.append(f"{name} " + ", ".join(f"{layer} {mean:.2f}" for layer, mean in zip(LAYERS, means)))
+    for name, (colour, dash) in HAND_MADE.items():
+        axes.axhline(level := _mean(precisions[name, ""]), color=colour, linestyle=dash, label=name)
+        words.append(f"{name} {level:.2f}")
+    axes.axhline(chance, color="black", linewidth=1, label="chance")
+    axes.set(ylabel="average precision", ylim=(0, 1), title=caption)
+    axes.grid(axis="y", alpha=0.3)
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
+    return Picture(figure, f"{caption}. Mean over places: {'; '.join(words)}; chance {chance:.2f}")
+
+
+def _mean(values: Tensor) -> float:
+    return float(values.mean())
+
+
+def _error(values: Tensor) -> float:
+    return float(values.std() / len(values) ** 0.5)

@@ -80,12 +80,11 @@ class Thing(NamedTuple):
 
 class Scene(NamedTuple):
     """A picture and what is in it. pixels: (side, side) uint8, grey. masks: (n, side, side) bool, what is seen of each
-    thing. background: the picture without the things."""
+    thing."""
 
     pixels: np.ndarray
     things: list[Thing]
     masks: np.ndarray
-    background: np.ndarray
 
 
 def make_scene(part: str, side: int, rng: np.random.Generator) -> Scene:
@@ -94,8 +93,7 @@ def make_scene(part: str, side: int, rng: np.random.Generator) -> Scene:
     part: "train" or "test", whose backgrounds are the left and the right halves of other photographs. Patches of a
     third photograph lie about as well, so that not everything with an outline is a thing.
     """
-    canvas = background(part, side, rng)
-    scene = Scene(np.asarray(canvas), [], np.zeros((0, side, side), bool), np.asarray(canvas))
+    scene = Scene(np.asarray(background(part, side, rng)), [], np.zeros((0, side, side), bool))
     for _ in range(rng.integers(1, 4)):
         name = CLASSES[rng.integers(len(CLASSES))]
         few = _FEW[part][name]

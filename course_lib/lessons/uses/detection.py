@@ -1,4 +1,4 @@
-"""Faster R-CNN on a trunk of the course: what its features are worth where things have to be found, not only named.
+"""Faster R-CNN on a trunk of the course: what its features are worth where objects have to be found, not only named.
 
 Ren, He, Girshick and Sun, "Faster R-CNN", NeurIPS 2015, as torchvision builds it; only the network below is ours.
 Taught in notebook 11.
@@ -20,15 +20,15 @@ from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHe
 from torchvision.models.detection.rpn import AnchorGenerator
 from torchvision.ops import MultiScaleRoIAlign
 
-from course_lib.lessons.depths.depth import depends_on
-from course_lib.lessons.uses.boxes import Boxes, Found
+from course_lib.lessons.uses.precision import Boxes, Found
 from course_lib.lessons.uses.voc import BoxedPictures
-from course_lib.networks.trunk import Trunk, forget_statistics
+from course_lib.networks.alexnet import AlexNet
+from course_lib.networks.trunk import forget_statistics
 from course_lib.pretext.method import Batch, Method
 from course_lib.pretext.recipes import Recipe
+from course_lib.probes.frozen import freeze
 from course_lib.profiles import Course
 from course_lib.support.code import hash_of_spine
-from course_lib.support.errors import CourseError
 from course_lib.support.files import runs_folder
 from course_lib.training.checkpoints import Checkpoints
 from course_lib.training.loop import fit
@@ -36,19 +36,19 @@ from course_lib.training.steps import History
 from course_lib.training.trained import hash_of, hash_weights
 
 _RATIOS = (0.5, 1.0, 2.0)  # height / width of the anchors
-_LAST = 10  # steps whose accuracy is told
-_AT_ONCE = 8  # pictures that are looked at together
-_SETTLE = 64  # pictures
+_LAST = 10  # steps whose mean accuracy is printed
+_AT_ONCE = 8  # pictures in a batch at test time
+_SETTLE = 64  # pictures that BatchNorm's statistics are measured on
 
 
 @dataclass(frozen=True)
 class Size:
     """How large a detector is at one profile.
 
-    shortest, longest: pixels that a picture's sides are brought to: 600 and 1,000 in the paper, whose network has a
-    stride of 16; one with a stride of 4 sees as much in a smaller picture. anchors: sides in pixels of the boxes that
-    proposals begin from. pooled: cells a side that a proposal is read in. hidden: units of the head's two layers.
-    proposals: of a picture, that go on to the head. frozen: layers that stay as they are, from the first.
+    shortest, longest: pixels that a picture's sides are resized to: 600 and 1,000 in the paper, whose network has a
+    stride of 16; one with a stride of 4 sees as much in a smaller picture. anchors: sides in pixels of the anchor
+    boxes. pooled: cells per side that a proposal is read in. hidden: units of the head's two layers. proposals: per
+    picture, that go on to the head. frozen: layers that are not trained, from the first.
     """
 
     shortest: int
@@ -67,27 +67,28 @@ SIZES = {
 }
 
 
-class OneMap(nn.Module):
-    """A trunk as torchvision's detectors take one: pictures (n, 3, h, w) in, the map of one layer out."""
+class LastMap(nn.Module):
+    """A trunk as torchvision's detectors take one: pictures (n, 3, h, w) in, the map of its last layer out."""
 
-    def __init__(self, trunk: Trunk, layer: str) -> None:
+    def __init__(self, trunk: AlexNet) -> None:
         super().__init__()
-        self.trunk, self.layer = trunk, layer
+        self.trunk = trunk
         device = next(trunk.parameters()).device
         with torch.no_grad():
             self.out_channels = self(torch.zeros(1, 3, trunk.side, trunk.side, device=device)).shape[1]
 
     def forward(self, images: Tensor) -> Tensor:
         """(n, out_channels, height, width)."""
-        return self.trunk.features(images, (self.layer,))[self.layer]
+        (features,) = self.trunk.features(images, self.trunk.layers[-1:]).values()
+        return features
 
 
 class Detector(Method):
     """Faster R-CNN above a trunk.
 
-    trunk: its first layers, `size.frozen` of them, stay as they are and the others are tuned. Its BatchNorms learn no
-    statistics on the way, as is usual where few pictures make a batch; `settle` measures them once. classes: names of
-    labels 1, 2 and so on.
+    trunk: its first `size.frozen` layers are frozen and the others fine-tuned. As is usual where few pictures make a
+    batch, training does not change its BatchNorm statistics; `settle` measures them once. classes: names of labels 1, 2
+    and so on.
     """
 
     RECIPES = {
@@ -96,11 +97,10 @@ class Detector(Method):
         "paper": Recipe(steps=40_000, batch=16, learning_rate=0.01, schedule="three drops"),
     }
 
-    def __init__(self, trunk: Trunk, classes: Sequence[str], size: Size, layer: str = "") -> None:
+    def __init__(self, trunk: AlexNet, classes: Sequence[str], size: Size) -> None:
         super().__init__()
         self.classes = tuple(classes)
-        body = OneMap(trunk.eval(), layer or trunk.layers[-1])
-        freeze_below(trunk, size.frozen)
+        body = LastMap(freeze(trunk.eval().requires_grad_(True), size.frozen))
         self.network = FasterRCNN(
             body,
             min_size=size.shortest,
@@ -120,16 +120,14 @@ class Detector(Method):
         )
 
     @property
-    def trunk(self) -> Trunk:
+    def trunk(self) -> AlexNet:
         """The network below."""
         return self.network.backbone.trunk
 
     def train(self, mode: bool = True) -> Detector:
         """As any module's, except that the trunk's BatchNorms keep their statistics.
 
-        On a CPU the channels come first, whatever was found fastest at another precision and size: in float32 with
-        channels last, the backward pass of a 1 x 1 convolution of stride 2 and 8 channels, as in a narrow ResNet, may
-        end the process from maps of 64 pixels on (torch 2.14).
+        On a CPU in float32, channels come first, whatever was fastest at another precision and size.
         """
         super().train(mode)
         self.trunk.eval()
@@ -139,9 +137,9 @@ class Detector(Method):
 
     def loss(self, data: BoxedPictures, batch: Batch) -> tuple[Tensor, Tensor]:
         """The sum of the four losses of Faster R-CNN: of proposals whether and where, of boxes what and where. With it,
-        instead of a share told right, the chance that the right class is given, a geometric mean over boxes.
+        in place of an accuracy, the probability given to the right class, a geometric mean over boxes.
 
-        Each picture is mirrored half of the time; difficult things are left out.
+        Each picture is mirrored half of the time; difficult objects are left out.
         """
         mirrored = (batch.uniform(1)[:, 0] < 0).tolist()
         pairs = [_example(data, i, flip) for i, flip in zip(batch.index.tolist(), mirrored)]
@@ -154,10 +152,10 @@ class Detector(Method):
 
     @torch.no_grad()
     def settle(self, data: BoxedPictures) -> None:
-        """Measure the means and spreads of the trunk's BatchNorms anew, on training pictures without their boxes.
+        """Measure the trunk's BatchNorm statistics again, on training pictures without their boxes.
 
-        Else what is compared would be the strength of the answers: an untrained network's are a tenth as strong, and a
-        trained one's fit its own pictures.
+        Otherwise the comparison would be of the features' scale: an untrained network's are a tenth as large, and a
+        trained one's statistics are those of its own pictures.
         """
         self.trunk.train()
         forget_statistics(self.trunk)
@@ -183,18 +181,16 @@ class Detector(Method):
 
 
 def train_detector(
-    name: str, trunk: Trunk, data: BoxedPictures, course: Course, frozen: int | None = None, steps: int = 0
+    name: str, trunk: AlexNet, data: BoxedPictures, course: Course, steps: int = 0
 ) -> tuple[Detector, History]:
-    """Train a detector above a copy of a trunk; what became of it, and what happened on the way.
+    """Train a detector above a copy of a trunk; the detector, and the history of its training.
 
-    name: of the trunk, for what is printed. frozen: how many of its layers stay as they are; None takes the profile's.
-    steps: 0 takes the recipe's. What the copy does not keep frozen begins as it is in the trunk. The training is kept,
-    and when the same is asked for again, it goes on from where it was, which is the end unless it was stopped.
-    Raises CourseError for more layers than there are.
+    name: of the trunk, for what is printed. steps: 0 takes the recipe's. Layers that are not frozen start from the
+    trunk's weights. The training is kept: the same call again goes on where it was, which is the end unless it was
+    stopped.
     """
     recipe, size = Detector.RECIPES[course.profile.name], SIZES[course.profile.name]
     recipe = replace(recipe, steps=steps or recipe.steps)
-    size = replace(size, frozen=size.frozen if frozen is None else frozen)
     facts = {"recipe": asdict(recipe), "size": asdict(size), "profile": asdict(course.profile), "seed": course.seed}
     facts |= {"trunk": hash_weights(trunk), "data": _hash_data(data)}
     key = hash_of(facts | {"code": hash_of_spine("probes", "lessons/uses")})
@@ -207,22 +203,6 @@ def train_detector(
     if not shown:
         print(f"{title}: {len(history.loss)} steps, accuracy of the task {history.accuracy[-_LAST:].mean():.2f}")
     return detector, history
-
-
-def freeze_below(trunk: Trunk, count: int) -> None:
-    """Let nothing that the first `count` layers depend on be trained, in place; all above is.
-
-    Raises CourseError where there are not so many layers.
-    """
-    if not 0 <= count <= len(trunk.layers):
-        raise CourseError(f"{count} layers cannot be frozen: the network has {', '.join(trunk.layers)}")
-    trunk.requires_grad_(True)
-    if count:
-        device = next(trunk.parameters()).device
-        images = torch.zeros(1, 3, trunk.side, trunk.side, device=device)
-        (answer,) = trunk.features(images, trunk.layers[count - 1 : count]).values()
-        for weight in depends_on(answer, list(trunk.parameters())):
-            weight.requires_grad_(False)
 
 
 def _example(data: BoxedPictures, i: int, flip: bool) -> tuple[Tensor, Boxes]:
@@ -241,7 +221,7 @@ def mirrored(boxes: Tensor, width: int) -> Tensor:
 
 @contextlib.contextmanager
 def _own_numbers(batch: Batch, device: torch.device) -> Iterator[None]:
-    """torchvision draws from torch's generator which boxes a loss is taken over; here by (seed, example) alone."""
+    """torchvision draws the boxes of a loss from torch's generator; here they depend on (seed, example) alone."""
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(int(np.random.SeedSequence((batch.seed, batch.first)).generate_state(1)[0]))
         yield

@@ -10,19 +10,18 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from course_lib.lessons.uses.boxes import Boxes, Found
-from course_lib.lessons.uses.precision import SAME, average_precision, interpolated, judge, judge_picture
+from course_lib.lessons.uses.precision import Boxes, Found, average_precision, interpolated, judge, judge_picture
 from course_lib.lessons.uses.voc import BoxedPictures
-from course_lib.pictures.figures import COLOURS, MARKERS, RIGHT, WRONG, Picture, to_pixels
-from course_lib.support.errors import unknown
+from course_lib.pictures.figures import Picture, to_pixels
+from course_lib.support.palette import COLOURS, MARKERS, RIGHT, TRUTH, WRONG
 
-_TRUE = "#0072B2"
 _RECALLS = torch.linspace(0, 1, 101)
 _MARK_EVERY = 20
+_SURE = 0.5  # the least score of a detection that is drawn
 
 
 def true_boxes(data: BoxedPictures, which: Sequence[int], caption: str) -> Picture:
-    """Some pictures in a row, with what is in them; difficult things are dotted."""
+    """Some pictures in a row, with what is in them; difficult objects are dotted."""
     figure = Figure(figsize=(1.8 * len(which), 2), layout="constrained")
     words = []
     for axes, i in zip(figure.subplots(1, len(which), squeeze=False)[0], which):
@@ -38,12 +37,12 @@ def _look(axes: Axes, data: BoxedPictures, i: int) -> None:
 
 
 def side_by_side(
-    data: BoxedPictures, found: Mapping[str, Sequence[Found]], which: Sequence[int], caption: str, sure: float = 0.5
+    data: BoxedPictures, found: Mapping[str, Sequence[Found]], which: Sequence[int], caption: str
 ) -> Picture:
-    """Some pictures with their true boxes, and with what each detector found there with a score of at least `sure`.
+    """Some pictures with their true boxes, and with what each detector found there with a score of at least 0.5.
 
-    found: by the detector's name, of every picture of the data. Right ones have a full line and a tick, wrong ones a
-    dashed line and a cross; difficult things are dotted, and what lies on them is neither.
+    found: by the detector's name, of every picture of the data. Right ones have a solid line and a tick, wrong ones a
+    dashed line and a cross; difficult objects are dotted, and what lies on them is neither.
     """
     columns = 1 + len(found)
     figure = Figure(figsize=(2.2 * columns, 2.3 * len(which)), layout="constrained")
@@ -54,7 +53,7 @@ def side_by_side(
             _look(axes, data, i)
         _draw_truth(row[0], true, data.classes)
         for axes, (name, everything) in zip(row[1:], found.items()):
-            said = everything[i].above(sure)
+            said = everything[i].above(_SURE)
             answers = judge_picture(said, true)
             _draw_found(axes, said, answers, data.classes)
             right = int((answers > 0).sum())
@@ -63,12 +62,12 @@ def side_by_side(
     for axes, name in zip(figure.axes, ("the truth", *found)):
         axes.set_title(name, fontsize=10)
     each = "; ".join(f"{name} {r} right, {w} wrong, {m} missed" for name, (r, w, m) in counts.items())
-    return Picture(figure, f"{caption}. In these {len(which)} pictures, with scores of at least {sure:g}: {each}")
+    return Picture(figure, f"{caption}. In these {len(which)} pictures, with scores of at least {_SURE:g}: {each}")
 
 
 def _draw_truth(axes: Axes, true: Boxes, classes: Sequence[str]) -> None:
     for box, label, difficult in zip(true.boxes.tolist(), true.labels.tolist(), true.difficult.tolist()):
-        _draw_box(axes, box, classes[label - 1], _TRUE, ":" if difficult else "-")
+        _draw_box(axes, box, classes[label - 1], TRUTH, ":" if difficult else "-")
 
 
 def _draw_found(axes: Axes, said: Found, answers: Tensor, classes: Sequence[str]) -> None:
@@ -85,29 +84,23 @@ def _draw_box(axes: Axes, box: Sequence[float], word: str, colour: str, dash: st
     axes.text(left, top, word, fontsize=7, color=colour, va="top", bbox=label, clip_on=True)
 
 
-def precision_over_recall(
-    data: BoxedPictures, found: Mapping[str, Sequence[Found]], caption: str, kind: str = "", least: float = SAME
-) -> Picture:
-    """For each detector the precision, the best at a recall or beyond, over the recall: the area is the average
-    precision.
+def precision_over_recall(data: BoxedPictures, found: Mapping[str, Sequence[Found]], caption: str) -> Picture:
+    """For each detector the precision, the best at a recall or beyond, over recall, as a mean over classes: the area is
+    the average precision.
 
-    found: by the detector's name, of every picture of the data. kind: one class; nothing takes the mean over all.
-    Raises CourseError for a class that there is not.
+    found: by the detector's name, of every picture of the data.
     """
-    if kind and kind not in data.classes:
-        raise unknown("class", kind, data.classes)
-    labels = [1 + data.classes.index(kind)] if kind else list(range(1, 1 + len(data.classes)))
     figure = Figure(figsize=(6.5, 3.6), layout="constrained")
     axes, words = figure.subplots(), []
     for name, boxes in found.items():
-        judged = [one for one in (judge(boxes, data.truth, label, least) for label in labels) if one.positives]
-        curves = torch.stack([interpolated(one.right, one.positives, _RECALLS) for one in judged])
-        area = sum(average_precision(one.right, one.positives) for one in judged) / len(judged)
+        judged = [judge(boxes, data.truth, label) for label in range(1, 1 + len(data.classes))]
+        judged = [one for one in judged if one.positives]
+        curve = torch.stack([interpolated(*one, _RECALLS) for one in judged]).mean(0)
+        area = sum(average_precision(*one) for one in judged) / len(judged)
         look = {"color": COLOURS.get(name), "marker": MARKERS.get(name, "*"), "markevery": _MARK_EVERY}
-        axes.plot(_RECALLS, curves.mean(0), label=f"{name} {area:.2f}", **look)
-        words.append(f"{name} {area:.2f}, and {curves.mean(0)[50]:.2f} at a recall of a half")
-    axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.03), title=kind or "mean over classes")
+        axes.plot(_RECALLS, curve, label=f"{name} {area:.2f}", **look)
+        words.append(f"{name} {area:.2f}, and {curve[50]:.2f} at a recall of a half")
+    axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.03), title="mean over classes")
     axes.grid(alpha=0.3)
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
-    what = f"of {kind}" if kind else f"mean of {', '.join(data.classes)}"
-    return Picture(figure, f"{caption}. Average precision, {what}: {'; '.join(words)}")
+    return Picture(figure, f"{caption}. Average precision, mean of {', '.join(data.classes)}: {'; '.join(words)}")

@@ -1,4 +1,6 @@
-"""How good detections are: overlap of boxes, precision over recall, and their average. Taught in notebook 11.
+"""Boxes in pictures, and how good detections are: overlap, precision over recall, and its average.
+
+Taught in notebook 11.
 
 Everingham, Van Gool, Williams, Winn and Zisserman, "The PASCAL visual object classes (VOC) challenge", IJCV 2010,
 section 4.2; the area over all points is VOC's since 2010, where 2007 took eleven.
@@ -12,11 +14,35 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from course_lib.lessons.uses.boxes import Boxes, Found
-from course_lib.support.errors import CourseError
-
 SAME = 0.5
 """The overlap from which on a box counts as found."""
+
+
+class Boxes(NamedTuple):
+    """What is in a picture. boxes: (n, 4) float32, left, top, right and bottom in pixels from the picture's corner.
+    labels: (n,) int64, 1 for the first class, since 0 is the background. difficult: (n,) bool, what nobody is blamed
+    for missing."""
+
+    boxes: Tensor
+    labels: Tensor
+    difficult: Tensor
+
+    @property
+    def easy(self) -> Boxes:
+        """Without the difficult ones."""
+        return Boxes(*(part[~self.difficult] for part in self))
+
+
+class Found(NamedTuple):
+    """What a detector says is in a picture. boxes: (n, 4) as above. labels: (n,). scores: (n,) in [0, 1]."""
+
+    boxes: Tensor
+    labels: Tensor
+    scores: Tensor
+
+    def above(self, score: float) -> Found:
+        """Those with a score of at least `score`."""
+        return Found(*(part[self.scores >= score] for part in self))
 
 
 class Precision(NamedTuple):
@@ -27,16 +53,15 @@ class Precision(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """All detections of one class, the surest first. scores: (n,). right: (n,) bool. positives: how many things of the
-    class there are to be found."""
+    """All detections of one class, the surest first. right: (n,) bool. positives: how many objects of the class there
+    are to be found."""
 
-    scores: Tensor
     right: Tensor
     positives: int
 
 
 def overlap(boxes: Tensor, others: Tensor) -> Tensor:
-    """Of boxes (n, 4) and (m, 4), the area that two share over the area that they cover together: (n, m).
+    """Of boxes (n, 4) and (m, 4), the area that two share over the area of their union: (n, m).
 
     Left, top, right and bottom, as real numbers: a box from 2 to 5 is 3 wide. Everingham et al. 2010, equation 4.
     """
@@ -46,26 +71,23 @@ def overlap(boxes: Tensor, others: Tensor) -> Tensor:
     return shared / (areas[0][:, None] + areas[1] - shared)
 
 
-def judge(found: Sequence[Found], truth: Sequence[Boxes], label: int, least: float = SAME) -> Judged:
+def judge(found: Sequence[Found], truth: Sequence[Boxes], label: int) -> Judged:
     """Which detections of a class are right, over all pictures.
 
-    found, truth: of each picture. The surest choose first: each goes with the thing of its class that it overlaps most,
-    and is right where that is at least `least` and nobody had it before; a second box on the same thing is wrong. What
-    goes with a difficult thing is neither, and left out. Raises ValueError where there are not as many of the one as of
-    the other.
+    found, truth: of each picture. The surest choose first: each goes with the object of its class that it overlaps
+    most, and is right where that is at least SAME and no other had it before; a second box on the same object is wrong.
+    What goes with a difficult object is neither, and left out. Raises ValueError where `found` and `truth` differ in
+    length.
     """
-    if len(found) != len(truth):
-        raise ValueError(f"detections of {len(found)} pictures cannot be judged by the truth of {len(truth)}")
     scores, right, positives = [torch.empty(0)], [torch.empty(0, dtype=torch.bool)], 0
-    for said, true in zip(found, truth):
-        one, things = (boxes_of(boxes, label) for boxes in (said, true))
-        positives += int((~things.difficult).sum())
-        answers = judge_picture(one, things, least)
+    for said, true in zip(found, truth, strict=True):
+        one, objects = (boxes_of(boxes, label) for boxes in (said, true))
+        positives += len(objects.easy.labels)
+        answers = judge_picture(one, objects)
         scores.append(one.scores[answers >= 0])
         right.append(answers[answers >= 0] > 0)
-    scores, right = torch.cat(scores), torch.cat(right)
-    order = scores.argsort(descending=True, stable=True)
-    return Judged(scores[order], right[order], positives)
+    order = torch.cat(scores).argsort(descending=True, stable=True)
+    return Judged(torch.cat(right)[order], positives)
 
 
 def boxes_of(boxes: Boxes | Found, label: int) -> Boxes | Found:
@@ -73,7 +95,7 @@ def boxes_of(boxes: Boxes | Found, label: int) -> Boxes | Found:
     return type(boxes)(*(part[boxes.labels == label] for part in boxes))
 
 
-def judge_picture(found: Found, true: Boxes, least: float = SAME) -> Tensor:
+def judge_picture(found: Found, true: Boxes) -> Tensor:
     """Of each box (n,) in one picture, of any class: 1 for right, 0 for wrong, -1 for neither; by the rules of
     `judge`."""
     answers = torch.zeros(len(found.boxes), dtype=torch.int64)
@@ -84,17 +106,17 @@ def judge_picture(found: Found, true: Boxes, least: float = SAME) -> Tensor:
     taken = set()
     for i in found.scores.argsort(descending=True, stable=True).tolist():
         thing = int(which[i])
-        if shared[i] >= least and true.difficult[thing]:
+        if shared[i] >= SAME and true.difficult[thing]:
             answers[i] = -1
-        elif shared[i] >= least and thing not in taken:
+        elif shared[i] >= SAME and thing not in taken:
             answers[i] = 1
             taken.add(thing)
     return answers
 
 
 def precision_recall(right: Tensor, positives: int) -> tuple[Tensor, Tensor]:
-    """After each detection, the surest first: of those so far the share that is right, and of all things the share that
-    is found. right: (n,) bool. Two of (n,) float64."""
+    """After each detection, the surest first: the share of right ones so far, and the share of all objects found so
+    far. right: (n,) bool. Two of (n,) float64."""
     hits = right.double().cumsum(0)
     return hits / torch.arange(1, len(right) + 1), hits / max(positives, 1)
 
@@ -102,13 +124,12 @@ def precision_recall(right: Tensor, positives: int) -> tuple[Tensor, Tensor]:
 def average_precision(right: Tensor, positives: int) -> float:
     """The area under precision over recall, where the precision at a recall is the best at this recall or beyond.
 
-    right: (n,) bool, whether each detection is, the surest first. positives: how many things there are to be found;
-    those that no detection found count as never. 0 where there is none.
+    right: (n,) bool, whether each detection is right, the surest first. positives: how many objects there are to be
+    found, those that no detection found included. 0 where there is none.
     """
     precision, recall = precision_recall(right, positives)
-    best = best_beyond(precision)
     steps = torch.diff(recall, prepend=recall.new_zeros(1))
-    return float((best * steps).sum())
+    return float((best_beyond(precision) * steps).sum())
 
 
 def best_beyond(precision: Tensor) -> Tensor:
@@ -123,35 +144,38 @@ def interpolated(right: Tensor, positives: int, at: Tensor) -> Tensor:
     return torch.cat([best_beyond(precision), precision.new_zeros(1)])[place]
 
 
-def by_all_recalls(
-    found: Sequence[Found], truth: Sequence[Boxes], classes: Sequence[str], least: float = SAME
-) -> Precision:
-    """`average_precision` of every class, and their mean. found, truth: of each picture. classes: of labels 1, 2 ...
+def mean_average_precision(found: Sequence[Found], truth: Sequence[Boxes], classes: Sequence[str]) -> Precision:
+    """`by_torchmetrics`; where that is not installed, as on Colab, `by_all_recalls`, and a line says so.
 
-    Raises ValueError as `judge` does.
-    """
-    judged = {name: judge(found, truth, label, least) for label, name in enumerate(classes, 1)}
-    each = {name: average_precision(one.right, one.positives) for name, one in judged.items() if one.positives}
-    return _mean_of(each)
-
-
-def by_torchmetrics(
-    found: Sequence[Found], truth: Sequence[Boxes], classes: Sequence[str], least: float = SAME
-) -> Precision:
-    """The same by torchmetrics, which has COCO's rules: precision is read at 101 recalls instead of all, and what
-    overlaps a difficult thing is left out by the share of the detection, not of both.
-
-    Its import takes some seconds and a tenth of a gigabyte. Raises CourseError where torchmetrics or pycocotools is
-    missing, and ValueError as `judge` does.
+    found, truth: of each picture. classes: of labels 1, 2 ... Raises ValueError where `found` and `truth` differ in
+    length.
     """
     try:
-        import pycocotools  # noqa: F401  # torchmetrics asks for it only when it is made
-        from torchmetrics.detection import MeanAveragePrecision
+        return by_torchmetrics(found, truth, classes)
     except ImportError as error:
-        raise CourseError(f"{error.name} is missing: `pip install torchmetrics pycocotools` brings it") from error
-    if len(found) != len(truth):
-        raise ValueError(f"detections of {len(found)} pictures cannot be judged by the truth of {len(truth)}")
-    metric = MeanAveragePrecision(iou_thresholds=[least], class_metrics=True)
+        print(
+            f"{error.name} is missing: `pip install torchmetrics pycocotools` brings it. Until then average precision "
+            "is the course's own count."
+        )
+        return by_all_recalls(found, truth, classes)
+
+
+def by_all_recalls(found: Sequence[Found], truth: Sequence[Boxes], classes: Sequence[str]) -> Precision:
+    """`average_precision` of every class, and their mean."""
+    judged = {name: judge(found, truth, label) for label, name in enumerate(classes, 1)}
+    return _mean_of({name: average_precision(*one) for name, one in judged.items() if one.positives})
+
+
+def by_torchmetrics(found: Sequence[Found], truth: Sequence[Boxes], classes: Sequence[str]) -> Precision:
+    """The same by torchmetrics, which has COCO's rules: precision is read at 101 recalls instead of all, and what
+    overlaps a difficult object is left out by the share of the detection, not of both.
+
+    Its import takes some seconds and a tenth of a gigabyte. Raises ImportError where it or pycocotools is missing.
+    """
+    import pycocotools  # noqa: F401  # torchmetrics asks for it only when it is made
+    from torchmetrics.detection import MeanAveragePrecision
+
+    metric = MeanAveragePrecision(iou_thresholds=[SAME], class_metrics=True)
     metric.warn_on_many_detections = False
     metric.update(
         [one._asdict() for one in found],
@@ -160,15 +184,6 @@ def by_torchmetrics(
     answer = metric.compute()
     by_label = dict(zip(answer["classes"].reshape(-1).tolist(), answer["map_per_class"].reshape(-1).tolist()))
     return _mean_of({classes[label - 1]: value for label, value in by_label.items() if value >= 0})  # -1: nothing of it
-
-
-def mean_average_precision(found: Sequence[Found], truth: Sequence[Boxes], classes: Sequence[str]) -> Precision:
-    """`by_torchmetrics`; where that is not installed, as on Colab, `by_all_recalls`, and a line says so."""
-    try:
-        return by_torchmetrics(found, truth, classes)
-    except CourseError as error:
-        print(f"{error}. Until then average precision is the course's own count.")
-        return by_all_recalls(found, truth, classes)
 
 
 def _mean_of(each: dict[str, float]) -> Precision:

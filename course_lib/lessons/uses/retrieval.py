@@ -1,6 +1,6 @@
-"""Retrieval: the pictures that a layer takes for the most alike.
+"""Retrieval: the pictures that are most alike by the features of a layer.
 
-A classifier is taught which features matter; a search has to take them as they are. Taught in notebook 11.
+A classifier learns which features matter; a search takes them as they are. Taught in notebook 11.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ NEAREST = 5
 def nearest(queries: Tensor, gallery: Tensor, k: int = NEAREST) -> Tensor:
     """For each query the k pictures of the gallery whose features point most nearly the same way, best first: (n, k).
 
-    queries: features (n, f). gallery: features (m, f). Alike is the cosine, so that a picture with louder features is
-    no nearer to all others. Raises ValueError where the gallery has fewer than k.
+    queries: features (n, f). gallery: features (m, f). Likeness is the cosine, so that a picture with larger features
+    is no nearer to all others. Raises ValueError where the gallery has fewer than k.
     """
     if k > len(gallery):
         raise ValueError(f"the gallery has {len(gallery)} pictures, and {k} were asked for")
@@ -40,10 +40,10 @@ def precision_at(queries: Tensor, gallery: Tensor, labels: Tensor, gallery_label
 
 
 class Search:
-    """The pictures of a labelled set as each layer of a trunk sees them: its test pictures ask, its training pictures
-    answer, so that no picture can find itself.
+    """The pictures of a labelled set as each layer of a trunk sees them. Its test pictures are the queries and its
+    training pictures the gallery, so that no picture can find itself.
 
-    numbers: features a layer, at most.
+    numbers: features per layer, at most.
     """
 
     def __init__(self, trunk: Trunk, data: LabelledImages, numbers: int = NUMBERS) -> None:
@@ -56,31 +56,27 @@ class Search:
         """A layer's standardised features, (m, f) of the gallery and (n, f) of the queries."""
         return self._features[layer]
 
-    def nearest(self, query: int, layer: str, k: int = NEAREST) -> list[int]:
-        """The training pictures that a layer takes for the most alike to one test picture, best first."""
+    def nearest(self, query: int, layer: str) -> list[int]:
+        """The training pictures that are most like one test picture by a layer, best first."""
         gallery, queries = self.features(layer)
-        return nearest(queries[query : query + 1], gallery, k)[0].tolist()
+        return nearest(queries[query : query + 1], gallery)[0].tolist()
 
-    def precision(self, layer: str, k: int = NEAREST) -> float:
-        """Over all test pictures, `precision_at`."""
+    def precision(self, layer: str) -> float:
+        """`precision_at` NEAREST, over all test pictures."""
         gallery, queries = self.features(layer)
-        return precision_at(queries, gallery, self.data.test_labels, self.data.train_labels, k)
+        return precision_at(queries, gallery, self.data.test_labels, self.data.train_labels, NEAREST)
 
 
 def queries_of(data: LabelledImages, count: int) -> list[int]:
     """Test pictures to ask about, the first of each class in turn, then the second."""
-    seen: dict[int, int] = {}
-    ranks = []
-    for i, label in enumerate(data.test_labels.tolist()):
-        seen[label] = seen.get(label, 0) + 1
-        ranks.append((seen[label], label, i))
-    return [i for _, _, i in sorted(ranks)[:count]]
+    labels = data.test_labels.tolist()
+    return sorted(range(len(labels)), key=lambda i: (labels[:i].count(labels[i]), labels[i]))[:count]
 
 
-def precision_rows(searches: Mapping[str, Search], layers: Sequence[str], k: int = NEAREST) -> list[dict]:
-    """Rows of method, layer and precision, a share of 1: each network's at each layer."""
+def precision_rows(searches: Mapping[str, Search], layers: Sequence[str]) -> list[dict]:
+    """Rows with method, layer and precision (a share of 1), for each network at each layer."""
     return [
-        {"method": name, "layer": layer, "precision": search.precision(layer, k)}
+        {"method": name, "layer": layer, "precision": search.precision(layer)}
         for name, search in searches.items()
         for layer in layers
     ]

@@ -26,6 +26,7 @@ SMOOTH = 0.3
 
 _INSIDE = 0.98  # of the way to black and white, where tanh still has a slope
 _MEMORY = 20  # curvatures that L-BFGS keeps
+_EVERY = 5  # steps between two pictures that are shown
 
 
 class Size(NamedTuple):
@@ -40,8 +41,8 @@ SIZES = {"quick": Size(96, 40), "standard": Size(256, 200), "paper": Size(512, 5
 
 
 class Losses(NamedTuple):
-    """How far a picture is from its two examples, each as a share of the example's own size, so that networks with loud
-    and with soft features can be compared."""
+    """How far a picture is from its two examples, each as a share of the example's own size, so that networks with
+    large and with small features can be compared."""
 
     content: Tensor
     style: Tensor
@@ -75,7 +76,7 @@ def square(pixels: Tensor, side: int) -> Tensor:
 
 
 def gram(maps: Tensor) -> Tensor:
-    """Which features answer together, wherever they do: (n, channels, channels) for maps (n, channels, height, width).
+    """Which features respond together, wherever they do: (n, channels, channels) for maps (n, channels, height, width).
 
     The mean over all places of the product of each pair of channels. Gatys et al. 2016, equation 3, who sum and divide
     later. Taught in notebook 11.
@@ -87,8 +88,8 @@ def gram(maps: Tensor) -> Tensor:
 class Examples:
     """What a network sees of a content picture and of a style picture, each (3, side, side) in [-1, 1].
 
-    layers: whose Gram matrices are the style. Raises CourseError for a layer that does not exist, and ValueError for
-    none.
+    layers: those whose Gram matrices are the style. Raises CourseError for a layer that does not exist, and ValueError
+    for none.
     """
 
     def __init__(self, trunk: Trunk, content: Tensor, style: Tensor, layers: Sequence[str] = LAYERS) -> None:
@@ -107,8 +108,8 @@ class Examples:
         return self.trunk.features(image[None], wanted)
 
     def losses(self, image: Tensor) -> Losses:
-        """Of a picture (3, side, side) in [-1, 1]; the trunk is in evaluation mode. Every layer of the style counts
-        alike."""
+        """Of a picture (3, side, side) in [-1, 1]; the trunk is in evaluation mode. Every layer of the style has
+        the same weight."""
         maps = self._maps(image)
         style = torch.stack([_apart(gram(maps[layer]), self._style[layer]) for layer in self.layers])
         return Losses(_apart(maps[CONTENT_LAYER], self._content), style.mean())
@@ -119,38 +120,33 @@ def _apart(given: Tensor, wanted: Tensor) -> Tensor:
 
 
 def roughness(image: Tensor) -> Tensor:
-    """The mean squared difference between neighbouring pixels of (3, side, side): what no network need see, and every
-    eye does. Mahendran and Vedaldi 2015, section 3.1, with beta = 2."""
+    """The mean squared difference between neighbouring pixels of (3, side, side), which a network may ignore and an eye
+    does not. Mahendran and Vedaldi 2015, section 3.1, with beta = 2."""
     down, across = image.diff(dim=1), image.diff(dim=2)
     return down.square().mean() + across.square().mean()
 
 
 def transfer(
-    examples: Examples,
-    weight: float,
-    steps: int,
-    smooth: float = SMOOTH,
-    watch: Callable[[Transfer], None] | None = None,
-    every: int = 5,
+    examples: Examples, weight: float, steps: int, watch: Callable[[Transfer], None] | None = None
 ) -> Transfer:
-    """Move the pixels of the content picture until the network sees the other's style in it, by L-BFGS.
+    """Change the pixels of the content picture until the network sees the other's style in it, by L-BFGS.
 
-    weight, smooth: of the style and of the picture's roughness, where the content has 1. The pixels are tanh of what is
-    moved, so that they stay in [-1, 1]. watch: is shown the picture every so many steps. Raises ValueError for a weight
-    below 0. Interrupted, it gives the picture as it is.
+    weight: of the style, where the content has 1. The pixels are tanh of what is optimised, so that they stay in
+    [-1, 1]. watch: is shown the picture every few steps. Raises ValueError for a weight below 0. When interrupted, it
+    returns the picture as it is.
     """
-    if weight < 0 or smooth < 0:
-        raise ValueError(f"no weight may be below 0, got {weight:g} for the style and {smooth:g} for smoothness")
+    if weight < 0:
+        raise ValueError(f"the style's weight must not be below 0, got {weight:g}")
     moved = (_INSIDE * examples.start).atanh().requires_grad_()
-    solver = torch.optim.LBFGS([moved], max_iter=every, history_size=_MEMORY, line_search_fn="strong_wolfe")
+    solver = torch.optim.LBFGS([moved], max_iter=_EVERY, history_size=_MEMORY, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
         solver.zero_grad()
         image = moved.tanh()
         content, style = examples.losses(image)
-        total = content + weight * style + smooth * roughness(image)
-        (slope,) = torch.autograd.grad(total, [moved])  # of the pixels alone: the network's weights have no need
-        moved.grad = slope.contiguous()  # L-BFGS wants it so, and a trained network may hand it on as channels_last
+        total = content + weight * style + SMOOTH * roughness(image)
+        (slope,) = torch.autograd.grad(total, [moved])  # of the pixels alone, not of the network's weights
+        moved.grad = slope.contiguous()  # as L-BFGS needs; a trained network may give channels_last
         return total.detach()
 
     done = 0
@@ -158,7 +154,7 @@ def transfer(
         try:
             while done < steps:
                 solver.step(loss)
-                done += every
+                done += _EVERY
                 if watch:
                     watch(_seen(examples, moved, done))
         except KeyboardInterrupt:
@@ -175,8 +171,8 @@ def _seen(examples: Examples, moved: Tensor, done: int) -> Transfer:
 
 @torch.no_grad()
 def left_to_go(examples: Examples, image: Tensor) -> float:
-    """The share of the style's loss that a network still sees in a picture (3, side, side), of what it saw in the
-    content picture: 1, nothing of the style; 0, all of it. The picture may be another network's work."""
+    """A network's style loss of a picture (3, side, side), as a share of that of the content picture: 1, nothing of the
+    style; 0, all of it. Another network may have made the picture."""
     with frozen(examples.trunk):
         before, after = examples.losses(examples.start).style, examples.losses(image.to(examples.start.device)).style
     return (after / before).item()

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import urllib.error
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -18,8 +18,8 @@ from torch import Tensor
 from torchvision.datasets import VOCDetection
 
 from course_lib.data.images import to_rgb
-from course_lib.lessons.uses.boxes import Boxes
 from course_lib.lessons.uses.cutouts import Scene, make_scene
+from course_lib.lessons.uses.precision import Boxes
 from course_lib.support.code import hash_of_code
 from course_lib.support.errors import CourseError, unknown
 from course_lib.support.files import cache_folder, disk_errors, make_folder, write_file
@@ -62,13 +62,6 @@ class BoxedPictures:
         with Image.open(self.files.images[i]) as picture:
             return to_rgb(picture)
 
-    def take(self, count: int, seed: int = 0) -> BoxedPictures:
-        """`count` of them at random, or all, in their order: the same ones for the same seed."""
-        chosen = sorted(np.random.default_rng(seed).permutation(len(self))[:count].tolist())
-        files = VOCDetection(self.files.root, _YEAR, self.files.image_set)
-        files.images, files.targets = ([every[i] for i in chosen] for every in (files.images, files.targets))
-        return replace(self, files=files, truth=tuple(self.truth[i] for i in chosen))
-
 
 def load_voc(data: str, split: str, side: int = 96) -> BoxedPictures:
     """The pictures with boxes that a notebook's parameter names, through `torchvision.datasets.VOCDetection`.
@@ -98,69 +91,56 @@ def load_voc(data: str, split: str, side: int = 96) -> BoxedPictures:
     return BoxedPictures(data, classes, found[split], truth, note)
 
 
-def stand_in_folder(side: int = 96, seed: int = 0) -> Path:
+def stand_in_folder(side: int) -> Path:
     """The folder of the stand-in in the cache, rendered where it is not there yet, or where its rules have changed."""
     code = hash_of_code("lessons/uses/cutouts.py", "lessons/uses/voc.py")[:16]
-    folder = cache_folder() / f"voc-stand-in-{side}-{seed}-{code}"
-    return folder if folder.is_dir() else render_voc(folder, seed, side)
+    folder = cache_folder() / f"voc-stand-in-{side}-{code}"
+    return folder if folder.is_dir() else render_voc(folder, side, PICTURES)
 
 
-def render_voc(
-    folder: Path, seed: int = 0, side: int = 96, train: int = PICTURES["train"], test: int = PICTURES["test"]
-) -> Path:
+def render_voc(folder: Path, side: int, counts: dict[str, int]) -> Path:
     """Write a small set in the layout that `torchvision.datasets.VOCDetection` reads: pictures of `side` pixels with
     one to three things in each, as `course_lib.lessons.uses.cutouts` makes them.
 
-    train, test: pictures of each part. Picture i of a part is a pure function of (seed, part, i). The folder is there
-    whole or not at all; one that is there already is left as it is. Returns it. Raises CourseError where the disk is
-    full.
+    counts: pictures of each part. Picture i of a part is a pure function of (part, i). The folder is there whole or not
+    at all; one that is there already is left as it is. Returns it. Raises CourseError where the disk is full.
     """
-    counts = {"train": train, "test": test}
     with disk_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         made = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
         try:
-            _write_all(made / _BASE, counts, side, seed)
+            _write_all(made / _BASE, side, counts)
             made.chmod(0o755)
-            if not folder.is_dir():  # else somebody else was faster
+            if not folder.is_dir():  # else another process was faster
                 made.replace(folder)
         finally:
             shutil.rmtree(made, ignore_errors=True)
     return folder
 
 
-def _write_all(base: Path, counts: dict[str, int], side: int, seed: int) -> None:
+def _write_all(base: Path, side: int, counts: dict[str, int]) -> None:
     for part in ("JPEGImages", "Annotations", "ImageSets/Main"):
         (base / part).mkdir(parents=True)
     for number, (part, count) in enumerate(counts.items()):
         names = [f"{part}{i:05}" for i in range(count)]
         for i, name in enumerate(names):
-            scene = make_scene(part, side, np.random.default_rng((seed, number, i)))
+            scene = make_scene(part, side, np.random.default_rng((0, number, i)))
             Image.fromarray(scene.pixels).save(base / "JPEGImages" / f"{name}.jpg", quality=_QUALITY)
-            (base / "Annotations" / f"{name}.xml").write_bytes(annotation(name, scene))
+            (base / "Annotations" / f"{name}.xml").write_text(annotation(name, scene))
         (base / "ImageSets/Main" / f"{SPLITS[part]}.txt").write_text("".join(f"{name}\n" for name in names))
 
 
-def annotation(name: str, scene: Scene) -> bytes:
-    """What VOC says of a picture, as XML. VOC counts pixels from 1 and means the last one, too."""
-    root = ElementTree.Element("annotation")
-    _put(root, folder=_BASE.name, filename=f"{name}.jpg", segmented=0)
-    _put(ElementTree.SubElement(root, "source"), database="cut out of bundled photographs")
+def annotation(name: str, scene: Scene) -> str:
+    """What VOC says of a picture, as XML. VOC counts pixels from 1, and its boxes include the last one."""
     height, width = scene.pixels.shape
-    _put(ElementTree.SubElement(root, "size"), width=width, height=height, depth=3)
-    for thing in scene.things:
-        item = ElementTree.SubElement(root, "object")
-        truncated, difficult = int(thing.hidden > 0), int(thing.difficult)
-        _put(item, name=thing.name, pose="Unspecified", truncated=truncated, difficult=difficult)
-        left, top, right, bottom = thing.box
-        _put(ElementTree.SubElement(item, "bndbox"), xmin=left + 1, ymin=top + 1, xmax=right, ymax=bottom)
-    ElementTree.indent(root)
-    return ElementTree.tostring(root)
-
-
-def _put(parent: ElementTree.Element, **words: object) -> None:
-    for tag, value in words.items():
-        ElementTree.SubElement(parent, tag).text = str(value)
+    objects = [
+        f"<object><name>{thing.name}</name><difficult>{int(thing.difficult)}</difficult><bndbox><xmin>{left + 1}</xmin>"
+        f"<ymin>{top + 1}</ymin><xmax>{right}</xmax><ymax>{bottom}</ymax></bndbox></object>"
+        for thing in scene.things
+        for left, top, right, bottom in [thing.box]
+    ]
+    size = f"<size><width>{width}</width><height>{height}</height><depth>3</depth></size>"
+    return "\n".join([f"<annotation><filename>{name}.jpg</filename>{size}", *objects, "</annotation>\n"])
 
 
 def _fetched(image_set: str) -> Path:
@@ -170,7 +150,7 @@ def _fetched(image_set: str) -> Path:
             continue
         try:
             VOCDetection(str(root), _YEAR, part, download=True)
-            write_file(root / f"{part}.whole", "")  # whoever is stopped while it unpacks unpacks again
+            write_file(root / f"{part}.whole", "")  # where unpacking was stopped, it is done again
         except (OSError, RuntimeError, EOFError, urllib.error.URLError) as error:
             raise CourseError(
                 f"VOC 2007 could not be fetched ({error}); run again, take 'stand-in', which needs no network, or "
@@ -197,7 +177,7 @@ def _objects(files: VOCDetection, path: str) -> list[dict[str, Any]]:
 
 
 def _read_boxes(objects: Sequence[dict[str, Any]], classes: tuple[str, ...], path: str) -> Boxes:
-    """Objects of no class of the training pictures are left out."""
+    """Objects whose class is not in the training pictures are left out."""
     known = [one for one in objects if one["name"] in classes]
     corners = ("xmin", "ymin", "xmax", "ymax")
     try:

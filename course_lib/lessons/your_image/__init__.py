@@ -1,4 +1,1 @@
-"""A photograph of one's own: what is in it, where it stands among others, and one page about it.
-
-Taught in notebook 13.
-"""
+"""A photograph of one's own: what is in it, how it compares with others, and a page about it, for notebook 13."""

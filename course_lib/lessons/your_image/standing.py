@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 
 from course_lib.evidence.intervals import Accuracies, as_table
 from course_lib.evidence.results import load_reference, load_reference_table
-from course_lib.pictures.figures import COLOURS, Picture
+from course_lib.pictures.figures import Picture
+from course_lib.support.palette import COLOURS
 
 
 def known_accuracies(method: str, layer: str, data: str, profile: str) -> dict[str, list[float]]:

@@ -1,55 +1,87 @@
-"""Sliders and pictures to click on for notebook 11, over the pure functions of `pictures.py`."""
+"""Style transfer in pictures: side by side, judged by each network, and as a panel. For notebook 11."""
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import ipywidgets as widgets
 import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
 from torch import Tensor
 
 from course_lib.data.images import PHOTOGRAPHS
 from course_lib.lessons.crops.sliders import source_from_bytes, uploads
-from course_lib.lessons.uses.pictures import search_panel, thumbnails, transfer_panel
-from course_lib.lessons.uses.retrieval import Search, queries_of
 from course_lib.lessons.uses.style import Examples, Transfer, load_picture, square, transfer
 from course_lib.networks.alexnet import LAYERS
 from course_lib.networks.trunk import Trunk
-from course_lib.pictures.figures import Picture
-from course_lib.pictures.panel import WRAP, Panel, named_slider, panel_over
+from course_lib.pictures.figures import Picture, to_pixels
+from course_lib.pictures.panel import Panel, named_slider, panel_over
 
-_QUERIES = 20
+_LARGE, _GAP = 240, 6  # pixels of each picture in the panel, and between two
 _STEPS = 30
-_BUTTON = 48  # pixels
 _LOOK = {"width": "210px"}
 
 
-def explore_style(
-    networks: Mapping[str, Trunk], content: str, style: str, side: int, weight: float = 10, steps: int = _STEPS
-) -> Panel:
-    """Choose who looks, two pictures, the style's weight and its layers, and watch the picture change.
+def transfers_picture(content: Tensor, style: Tensor, made: Mapping[str, Transfer], title: str) -> Picture:
+    """A content and a style picture (3, side, side), then what each network made of the two."""
+    panels = {"content": content, "style": style} | {name: one.image for name, one in made.items()}
+    figure = Figure(figsize=(1.9 * len(panels), 2.3), layout="constrained")
+    for axes, (name, image) in zip(figure.subplots(1, len(panels)), panels.items()):
+        axes.imshow(to_pixels(image[None])[0], interpolation="nearest")
+        axes.set(xticks=[], yticks=[])
+        axes.set_title(name, fontsize=10)
+    each = "; ".join(f"{name}: {_missing(one)}" for name, one in made.items())
+    return Picture(figure, f"{title}, each judged by its own network. {each}" if made else title)
 
-    content, style: names of bundled photographs or paths. Each choice begins anew with the content picture. A picture
+
+def _missing(made: Transfer) -> str:
+    return f"{made.style:.3f} of the style is missing, {made.content:.2f} of the content lost"
+
+
+def judged_table(judgements: Mapping[str, Mapping[str, float]]) -> str:
+    """As text, one row per maker of a picture: the share of the style loss that each network still sees in it."""
+    names = list(judgements)
+    lines = ["made by, seen by" + "".join(f"{name:>18}" for name in names)]
+    lines += [f"{maker:16}" + "".join(f"{seen[name]:18.3f}" for name in names) for maker, seen in judgements.items()]
+    return "\n".join(lines)
+
+
+def transfer_panel(
+    content: Tensor, style: Tensor, made: Transfer, network: str, weight: float
+) -> tuple[np.ndarray, str]:
+    """Content, style and what one network made of them: pixels (height, width, 3) uint8 of fixed size, and words."""
+    shown = np.concatenate([_enlarged(image) for image in (content, style, made.image)], 1)
+    words = f"{network} after {made.step} steps, style weight {weight:.2g}, content weight 1, judged by itself"
+    return shown, f"{words}: {_missing(made)}"
+
+
+def _enlarged(image: Tensor) -> np.ndarray:
+    pixels = Image.fromarray(to_pixels(image[None])[0]).resize((_LARGE, _LARGE), Image.Resampling.BICUBIC)
+    return np.pad(np.asarray(pixels), ((0, 0), (0, _GAP), (0, 0)), constant_values=255)
+
+
+def explore_style(networks: Mapping[str, Trunk], content: str, style: str, side: int, steps: int = _STEPS) -> Panel:
+    """Choose a network, two pictures, the style's weight and its layers, and watch the picture change.
+
+    content, style: names of bundled photographs or paths. Each choice starts over from the content picture. A picture
     that is uploaded becomes the style, and can be chosen as the content.
     """
-    return _Style(networks, content, style, side, weight, steps).panel
+    return _Style(networks, content, style, side, steps).panel
 
 
 class _Style:
     """The controls of `explore_style`, the pictures that they name, and the panel that they change."""
 
-    def __init__(
-        self, networks: Mapping[str, Trunk], content: str, style: str, side: int, weight: float, steps: int
-    ) -> None:
+    def __init__(self, networks: Mapping[str, Trunk], content: str, style: str, side: int, steps: int) -> None:
         self._networks, self._side, self._steps = networks, side, steps
         self._known: dict[str, Tensor] = {}
         first = "rotnet" if "rotnet" in networks else next(iter(networks))
         self._network = widgets.Dropdown(options=list(networks), value=first, description="network", layout=_LOOK)
         self._content, self._style = _choice("content", content), _choice("style", style)
         log = {"base": 10, "min": -1, "max": 4, "step": 0.25}
-        self._weight = named_slider("weight", weight, widgets.FloatLogSlider, continuous_update=False, **log)
+        self._weight = named_slider("weight", 10.0, widgets.FloatLogSlider, continuous_update=False, **log)
         depths = [(LAYERS[0] if i == 1 else f"{LAYERS[0]}-{i}", i) for i in range(1, len(LAYERS) + 1)]
         self._layers = named_slider(
             "layers", len(LAYERS), widgets.SelectionSlider, options=depths, continuous_update=False
@@ -67,7 +99,7 @@ class _Style:
         return self._known[name]
 
     def _draw(self) -> tuple[np.ndarray, str]:
-        """Paint, and show the picture on the way as soon as there is a panel to show it in."""
+        """Paint, and show each intermediate picture once there is a panel to show it in."""
         who, weight = self._network.value, self._weight.value
         two = self._picture(self._content.value), self._picture(self._style.value)
         examples = Examples(self._networks[who], *two, LAYERS[: self._layers.value])
@@ -88,9 +120,9 @@ class _Style:
                 self._choose(name)
 
     def _choose(self, name: str) -> None:
-        """Offer a picture as content and as style, and take it for the style."""
+        """Offer a picture as content and as style, and choose it as the style."""
         for choice in (self._content, self._style):
-            choice.unobserve(self.panel.redraw, "value")  # one new picture, and not one for every name on the way
+            choice.unobserve(self.panel.redraw, "value")  # redraw once, not at every change below
             kept, choice.options = choice.value, list(dict.fromkeys([*choice.options, name]))
             choice.value = name if choice is self._style else kept
             choice.observe(self.panel.redraw, "value")
@@ -100,36 +132,3 @@ class _Style:
 def _choice(what: str, name: str) -> widgets.Dropdown:
     names = list(dict.fromkeys([name, *PHOTOGRAPHS]))
     return widgets.Dropdown(options=names, value=name, description=what, layout=_LOOK)
-
-
-def explore_search(searches: Mapping[str, Search]) -> Panel:
-    """Click on a picture, choose a layer, and see which pictures each network takes for the most alike."""
-    first = next(iter(searches.values()))
-    queries = queries_of(first.data, _QUERIES)
-    layer = named_slider("layer", first.layers[1], widgets.SelectionSlider, options=first.layers)
-    chosen = {"query": queries[0]}
-    panel = panel_over([layer], lambda: search_panel(searches, chosen["query"], layer.value))
-
-    def ask(place: int) -> None:
-        chosen["query"] = queries[place]
-        panel.redraw()
-
-    names = [first.data.classes[int(first.data.test_labels[i])] for i in queries]
-    buttons = picture_buttons(thumbnails(first.data.test_images, queries), names, ask)
-    panel.box.children = [buttons, *panel.box.children]
-    return panel
-
-
-def picture_buttons(pictures: Sequence[Picture], names: Sequence[str], ask: Callable[[int], None]) -> widgets.Box:
-    """Pictures to click on, or to reach with the tab key: each is a button with the picture for its background, and
-    its name as a tooltip."""
-    buttons, looks = [], []
-    for place, (picture, name) in enumerate(zip(pictures, names)):
-        button = widgets.Button(tooltip=name, layout={"width": f"{_BUTTON}px", "height": f"{_BUTTON}px"})
-        button.add_class("course-query").add_class(mark := f"course-query-{button.model_id[:12]}")
-        data = base64.b64encode(picture.png()).decode()
-        looks.append(f".{mark} {{ background: center / cover url(data:image/png;base64,{data}) !important; }}")
-        button.on_click(lambda _, place=place: ask(place))
-        buttons.append(button)
-    style = widgets.HTML(f"<style>{''.join(looks)}</style>", layout={"display": "none"})
-    return widgets.Box([style, *buttons], layout=WRAP)
