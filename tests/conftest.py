@@ -12,15 +12,21 @@ from types import ModuleType
 import pytest
 
 ROOT = Path(__file__).parents[1]
-_LONGEST = "test_notebooks.py"
+_LONGEST_FIRST = (
+    *("test_notebooks.py", "test_grading_sandbox.py", "test_browser.py", "test_sweep.py", "test_bench.py"),
+    *("test_packaging.py", "test_checkpoints.py", "test_trunks.py", "test_methods.py", "test_detection.py"),
+    *("test_render.py", "test_puzzles.py", "test_cli.py", "test_method_panels.py", "test_grading.py"),
+)
+"""The files that take longest: given out first, they leave short ones to even out the two workers at the end."""
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # several processes that each take every core wait for each other
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest file first, so that the others are done beside it."""
-    items.sort(key=lambda item: item.path.name != _LONGEST)
+    """The longest files first; pytest's order within each."""
+    rank = {name: i for i, name in enumerate(_LONGEST_FIRST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
 
 
 @pytest.fixture(autouse=True)

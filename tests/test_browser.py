@@ -31,6 +31,7 @@ PIXELS = """async image => {
 }"""
 PLACES = """() => Array.from(document.querySelectorAll('.course-panel img, .jp-Cell')).map(
     e => { const box = e.getBoundingClientRect(); return [box.x, box.y + scrollY, box.width, box.height] })"""
+pytestmark = pytest.mark.full
 PATIENCE = 30  # seconds for a picture to change; how long it took is printed, not judged
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import subprocess
@@ -13,16 +14,16 @@ import pandas as pd
 import pytest
 import torch
 
-from course_lib.data.crops import area_share, crop_size
-from course_lib.exercises import Mistake, attempted, check, examine, find_exercises, judge
+from course_lib.data.crops import crop_size
+from course_lib.exercises import attempted, check, examine, find_exercises, judge
 from course_lib.exercises.asking import ask
 from course_lib.exercises.compare import difference, explain_numbers, numbers
 from course_lib.exercises.plain import Other, Raised
+from course_lib.lessons.story import area_share
 from course_lib.networks.trunk import fold_batchnorm
 from course_lib.support.errors import CourseError
 
 EXERCISES = find_exercises()
-MISTAKES = [(key, mistake) for key, exercise in EXERCISES.items() for mistake in exercise.mistakes]
 SEEDS = range(5)
 
 
@@ -35,26 +36,21 @@ def swapped(area: Any, ratio: Any) -> Any:
 
 
 @pytest.mark.parametrize("key", EXERCISES)
-def test_the_librarys_function_is_right(key: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_librarys_function_is_right_and_a_stub_no_attempt(key: str, capsys: pytest.CaptureFixture[str]) -> None:
     answer = EXERCISES[key].answer
     assert check(key, answer) is answer
     assert f"{key}: right" in capsys.readouterr().out
     assert not any(examine(key, answer, seed) for seed in SEEDS)
-
-
-@pytest.mark.parametrize("key", EXERCISES)
-def test_a_stub_is_no_attempt_and_no_obstacle(key: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert check(key, stub) is EXERCISES[key].answer
+    assert check(key, stub) is answer, "and no obstacle"
     assert "not attempted yet" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("key", "mistake"), MISTAKES, ids=[f"{key}-{mistake.words}" for key, mistake in MISTAKES])
-def test_each_typical_mistake_is_named_at_any_seed_and_as_no_other(key: str, mistake: Mistake) -> None:
-    others = [other.words for other in EXERCISES[key].mistakes if other is not mistake]
-    for seed in SEEDS:
+@pytest.mark.parametrize("key", EXERCISES)
+def test_each_typical_mistake_is_named_at_any_seed_and_as_no_other(key: str) -> None:
+    mistakes = EXERCISES[key].mistakes
+    for mistake, seed in itertools.product(mistakes, SEEDS):
         said = examine(key, mistake.function, seed)
-        assert mistake.words in said
-        assert not [words for words in others if words in said]
+        assert [other.words for other in mistakes if other.words in said] == [mistake.words], (seed, said)
 
 
 def test_a_mistake_goes_on_with_the_librarys_function(capsys: pytest.CaptureFixture[str]) -> None:
@@ -62,35 +58,35 @@ def test_a_mistake_goes_on_with_the_librarys_function(capsys: pytest.CaptureFixt
     assert "01.size: not yet. Your width and height are swapped" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("key", EXERCISES)
-def test_an_exercise_says_what_a_learner_wants_to_know(key: str) -> None:
-    exercise = EXERCISES[key]
-    assert len(exercise.mistakes) >= 3 and len({mistake.words for mistake in exercise.mistakes}) >= 3
-    assert exercise.difficulty in ("easy", "medium", "hard") and 1 <= exercise.minutes <= 20
-    assert 2 <= len(exercise.hints) <= 3 and all(hint.endswith((".", "?")) for hint in exercise.hints)
+def test_an_exercise_says_what_a_learner_wants_to_know() -> None:
+    for exercise in EXERCISES.values():
+        assert len({mistake.words for mistake in exercise.mistakes}) == len(exercise.mistakes) >= 3
+        assert exercise.difficulty in ("easy", "medium", "hard") and 1 <= exercise.minutes <= 20
+        assert 2 <= len(exercise.hints) <= 3 and all(hint.endswith((".", "?")) for hint in exercise.hints)
+
+
+def test_questions_are_several_and_decided_by_the_seed_alone() -> None:
+    for exercise in EXERCISES.values():
+        assert len(exercise.questions(0)) >= 2
+        assert repr(exercise.questions(1)) == repr(exercise.questions(1)) != repr(exercise.questions(0))
+
+
+ODD = (None, "text", math.nan, [], [None, None], (), Other("Thing"), torch.tensor(math.nan))
 
 
 @pytest.mark.parametrize("key", EXERCISES)
-def test_questions_are_several_and_decided_by_the_seed_alone(key: str) -> None:
-    questions = EXERCISES[key].questions
-    assert len(questions(0)) >= 2
-    assert repr(questions(1)) == repr(questions(1)) != repr(questions(0))
-
-
-@pytest.mark.parametrize("key", EXERCISES)
-@pytest.mark.parametrize("odd", [None, "text", math.nan, [], [None, None], (), Other("Thing"), torch.tensor(math.nan)])
-def test_no_answer_ends_the_judge_and_none_is_right(key: str, odd: Any) -> None:
-    questions = EXERCISES[key].questions(0)
-    assert judge(key, questions, [odd] * len(questions))
-
-
-@pytest.mark.parametrize("key", EXERCISES)
-def test_right_answers_with_a_number_that_is_none_are_wrong(key: str) -> None:
+def test_only_right_answers_to_these_questions_are_right(key: str) -> None:
+    """No odd answer, none with one number spoiled, and none to other questions: or a learner would hand in a list of
+    answers in the place of a function."""
     exercise = EXERCISES[key]
     questions = exercise.questions(0)
     right = ask(exercise.answer, questions, exercise.setting)
     assert not judge(key, questions, right)
     assert judge(key, questions, [*right[:-1], _spoiled(right[-1])])
+    for odd in ODD:
+        assert judge(key, questions, [odd] * len(questions)), odd
+    hits = [seed for seed in range(1, 31) if not judge(key, exercise.questions(seed), right)]
+    assert hits == [] or exercise.setting, f"the answers to seed 0 are right for the seeds {hits}"
 
 
 def _spoiled(answer: Any) -> Any:
@@ -287,12 +283,3 @@ def test_asking_imports_no_right_answer() -> None:
     loaded = done.stdout.split()
     assert "course_lib.exercises.asking" in loaded
     assert not [name for name in loaded if name.startswith("course_lib.exercises.ex0")]
-
-
-@pytest.mark.parametrize("key", EXERCISES)
-def test_what_was_right_for_other_questions_is_wrong(key: str) -> None:
-    """Or a learner would hand in a list of answers in the place of a function."""
-    exercise = EXERCISES[key]
-    known = ask(exercise.answer, exercise.questions(0), exercise.setting)
-    hits = [seed for seed in range(1, 31) if not judge(key, exercise.questions(seed), known)]
-    assert hits == [] or exercise.setting, f"the answers to seed 0 are right for the seeds {hits}"

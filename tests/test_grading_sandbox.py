@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -60,7 +59,13 @@ def eventually(is_so: Callable[[], bool], seconds: float) -> bool:
     return is_so()
 
 
-@pytest.mark.parametrize("notebook", [notebook.name for notebook in trusted_notebooks()])
+QUICK = ("02_rotnet", "07_frozen_layers_and_scattering")
+"""Notebooks whose exercises are asked in plain values alone, and in a setting."""
+
+NOTEBOOKS = [pytest.param(one.name, marks=[] if one.name in QUICK else pytest.mark.full) for one in trusted_notebooks()]
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS)
 def test_right_answers_to_every_exercise_get_all_points(notebook: str, tmp_path: Path) -> None:
     exercises = next(one for one in trusted_notebooks() if one.name == notebook).exercises
     answers = {exercise.key: copied_from_the_library(exercise.key, exercise.name) for exercise in exercises}
@@ -71,27 +76,52 @@ def test_right_answers_to_every_exercise_get_all_points(notebook: str, tmp_path:
     assert graded.record["sandbox"] == table(tmp_path / "out")[0]["sandbox"] == "bubblewrap"
 
 
-def test_no_attack_forges_or_takes_a_point_or_stays(tmp_path: Path) -> None:
-    done = subprocess.run(grade_command("--self-test", "--jobs", 2), capture_output=True, text=True, cwd=ROOT)
-    last = done.stdout.splitlines()[-1]
+CHOSEN = """
+from course_lib.__main__ import main
+from course_lib.grading.attacks import corpus
+from course_lib.grading.attacks.corpus import RIGHT, TARGET, Attack
+
+{of_all}
+main(["grade", "--self-test", "--jobs", "2"])
+"""
+
+THREE = """
+every = corpus.attacks
+names = ("os exit", "equal to everything", "inspect")
+corpus.attacks = lambda place: [attack for attack in every(place) if attack.name in names]
+"""
+
+BROKEN = """
+corpus.attacks = lambda _: [Attack("unearned", 3, RIGHT[TARGET]), Attack("lost", 4, "bounding_box = 3")]
+"""
+
+
+def self_test(of_all: str) -> tuple[int, list[str]]:
+    """The exit status of a self-test with these attacks of all, and the lines that it printed."""
+    command = [sys.executable, "-c", CHOSEN.format(of_all=of_all)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout, done.stderr
+    return done.returncode, done.stdout.splitlines()
+
+
+def test_three_attacks_get_nothing() -> None:
+    """One that ends its kernel, one that lies, and one that looks for the answer."""
+    status, said = self_test(THREE)
+    assert (status, said[-1]) == (0, "attacks 3, forged 0, lost 0, left 0"), said
+
+
+@pytest.mark.full
+def test_no_attack_forges_or_takes_a_point_or_stays() -> None:
+    status, said = self_test("")
     count = len(CORPUS.attacks(CORPUS.Place(ROOT, ROOT, 1)))
-    assert done.returncode == 0 and last == f"attacks {count}, forged 0, lost 0, left 0", done.stdout + done.stderr
+    assert (status, said[-1]) == (0, f"attacks {count}, forged 0, lost 0, left 0"), said
 
 
-def test_a_self_test_that_finds_something_says_so(tmp_path: Path) -> None:
+def test_a_self_test_that_finds_something_says_so() -> None:
     """The corpus, broken on purpose: an honest answer that must get nothing, and a wrong one that must get a point."""
-    shutil.copytree(ROOT, tmp_path / "clone", ignore=shutil.ignore_patterns(".git", ".venv", "runs"))
-    with (tmp_path / "clone/course_lib/grading/attacks/corpus.py").open("a") as corpus:
-        corpus.write(
-            "def attacks(place):\n"
-            "    return [Attack('unearned', 3, RIGHT[TARGET]), Attack('lost', 4, 'bounding_box = 3')]\n"
-        )
-    environ = os.environ | {"PYTHONPATH": str(tmp_path / "clone")}
-    done = subprocess.run(
-        grade_command("--self-test", "--jobs", 2), capture_output=True, text=True, env=environ, cwd=tmp_path
-    )
-    assert done.returncode == 1 and done.stdout.splitlines()[-1] == "attacks 2, forged 1, lost 1, left 0", done.stdout
-    assert "unearned: must get 3, got 4" in done.stdout
+    status, said = self_test(BROKEN)
+    assert (status, said[-1]) == (1, "attacks 2, forged 1, lost 1, left 0"), said
+    assert "unearned: must get 3, got 4" in said
 
 
 def lives(process: psutil.Process) -> bool:
@@ -119,6 +149,7 @@ def test_nothing_is_left_a_second_after_the_grader_is_killed(tmp_path: Path) -> 
     assert eventually(lambda: not any(map(lives, everyone)), 1), everyone
 
 
+@pytest.mark.full
 def test_killed_at_any_time_it_goes_on_and_ends_the_same(tmp_path: Path) -> None:
     wrong = CORPUS.RIGHT | {"01.flip": "def flip_map(flipped): return flipped"}
     files = {f"{name}.ipynb": handed_in(CORPUS.RIGHT | {"x": ""}, "01") for name in ("ada",)}
@@ -153,6 +184,7 @@ def test_killed_at_any_time_it_goes_on_and_ends_the_same(tmp_path: Path) -> None
     assert without_seconds(tmp_path / "again") == without_seconds(out)
 
 
+@pytest.mark.full
 def test_dask_grades_and_survives_a_worker(tmp_path: Path) -> None:
     distributed = need("distributed")
     files = {

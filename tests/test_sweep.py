@@ -27,6 +27,7 @@ from course_lib.evidence.results import TABLE_VERSION, load_table, own_table
 from course_lib.experiments import cells, sweep
 from course_lib.experiments.cells import RECORD, Cell, record_of, run_apart
 from course_lib.experiments.sweep import Grid, expected
+from course_lib.support import executors
 from course_lib.support.errors import CourseError
 from course_lib.support.files import runs_folder
 from course_lib.support.notebooks import EXPERIMENT, find_notebooks, read_parameters, write_notebook
@@ -108,11 +109,6 @@ def test_one_axis_at_a_time_about_the_centre() -> None:
     assert len({c.name for c in found}) == len(found), "every cell has a folder of its own"
 
 
-def test_every_combination_where_it_is_asked_for() -> None:
-    found = Grid(["rotnet"], [0], ["photos10"], "/photos", every=True).cells()
-    assert len(found) == 2 + 7 * 6 and len(set(found)) == len(found)
-
-
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -176,6 +172,7 @@ def left_running(folder: Path) -> list[psutil.Process]:
     return [p for p in psutil.process_iter(["cmdline"]) if str(folder) in " ".join(p.info["cmdline"] or [])]
 
 
+@pytest.mark.full
 def test_killed_at_any_time_it_goes_on(log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LASTS", "0.3")
     out, draws = tmp_path / "out", random.Random(0)
@@ -198,6 +195,16 @@ def test_killed_at_any_time_it_goes_on(log: Path, tmp_path: Path, monkeypatch: p
     rows = load_table(out / sweep.TABLE)
     assert len(rows) == 6 and len({(row["seed"], row["left_out"]) for row in rows}) == 6
     assert all(path.stat().st_mtime_ns == time_ns for path, time_ns in finished.items())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of its parent's end")
+@pytest.mark.parametrize(("parent", "goes_on"), [("ours", True), ("another", False), ("none", True)])
+def test_a_process_whose_parent_has_ended_ends_too(parent: str, goes_on: bool) -> None:
+    code = "import os; from course_lib.support import executors; executors.end_with_parent(); print(dict(os.environ))"
+    told = {"ours": {"COURSE_PARENT": str(os.getpid())}, "another": {"COURSE_PARENT": "1"}, "none": {}}[parent]
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, env=os.environ | told)
+    assert (done.returncode == 0) == goes_on and ("has ended" in done.stderr) == (not goes_on)
+    assert "COURSE_PARENT" not in done.stdout, "its own children are not told of it"
 
 
 def test_a_damaged_record_is_run_again(log: Path, tmp_path: Path) -> None:
@@ -245,9 +252,9 @@ def test_jobs_share_the_cores(
     jobs: int, given: str, wanted: str | None, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = []
-    run = cells.subprocess.run
+    run = executors.subprocess.run
     monkeypatch.setattr(
-        cells.subprocess, "run", lambda *a, **k: seen.append(k["env"].get("OMP_NUM_THREADS")) or run(*a, **k)
+        executors.subprocess, "run", lambda *a, **k: seen.append(k["env"].get("OMP_NUM_THREADS")) or run(*a, **k)
     )
     monkeypatch.setattr("course_lib.experiments.sweep.cpu_cores", lambda: 4)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
@@ -294,6 +301,7 @@ def test_ones_own_table_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert own_table("quick") == [row | {"of": "mine"}]
 
 
+@pytest.mark.full
 def test_dask_runs_the_cells_and_survives_a_worker(log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     distributed = need("distributed")
     monkeypatch.setenv("LASTS", "1")
