@@ -32,8 +32,7 @@ class Hunt:
     """Examples, and the pictures among which each must be found again: all uint8, (n, 3, side, side).
 
     examples: one of each of p places. views: v of each place, place by place. backdrop: pictures of other photographs,
-    to be told apart from; the negatives. strangers: of yet others, among which the views hide, with those of the other
-    places.
+    the negatives. strangers: of yet others, among which the views hide, with those of the other places.
     """
 
     examples: Tensor
@@ -48,7 +47,7 @@ class Hunt:
 
     @property
     def answers(self) -> Tensor:
-        """(p, pool) which pictures of the pool are of each place."""
+        """(p, pool): which pictures of the pool show each place."""
         places, views = len(self.examples), len(self.views)
         own = torch.arange(views) // (views // places)
         found = own == torch.arange(places)[:, None]
@@ -66,7 +65,7 @@ def make_hunt(
 ) -> Hunt:
     """A hunt for `places` places of bundled photographs, among `views` views of each and `negatives` strangers.
 
-    Half of all the other photographs give the negatives, and half the strangers. without: one that is kept out of it,
+    Half of all the other photographs give the negatives, and half the strangers. without: a photograph to leave out,
     such as the one that a network was trained on.
     """
     others = [name for name in PHOTOGRAPHS if name not in (*photographs, without)]

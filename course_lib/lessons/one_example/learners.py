@@ -88,7 +88,8 @@ def hunt_with(hunt: Hunt, numbers: int, trunks: dict[str, AlexNet]) -> dict[tupl
 
 
 def precision_by_layer(precisions: Mapping[tuple[str, str], Tensor], chance: float, caption: str) -> Picture:
-    """Mean average precision by layer, a line a network; by hand, level lines. Bars: a standard error over places.
+    """Mean average precision by layer, one line per network; hand-made features are level lines. Bars: a standard error
+    over places.
 
     precisions: by (who, layer), (p,) each; without a layer for what no network made.
     """

@@ -62,12 +62,12 @@ def mining_picture(rounds: Sequence[Round], caption: str) -> Picture:
     hard, used = [one.hard for one in rounds], [one.used for one in rounds]
     figure = Figure(figsize=(6, 2.6), layout="constrained")
     axes, numbers = figure.subplots(), range(1, len(rounds) + 1)
-    axes.plot(numbers, hard, color=IN_TURN[1], marker="o", label="newly taken for the object, or nearly")
-    axes.plot(numbers, used, color=IN_TURN[0], marker="s", linestyle="--", label="learned from")
+    axes.plot(numbers, hard, color=IN_TURN[1], marker="o", label="new hard negatives")
+    axes.plot(numbers, used, color=IN_TURN[0], marker="s", linestyle="--", label="negatives fitted to")
     axes.set(yscale="log", xlabel="round", ylabel="windows", xticks=list(numbers))
     axes.legend(frameon=False)
     each = "; ".join(f"round {i}: {h:,} and {u:,}" for i, h, u in zip(numbers, hard, used))
-    return Picture(figure, f"{caption}. Windows newly taken for the object, or nearly, and learned from: {each}")
+    return Picture(figure, f"{caption}. New hard negatives, and negatives fitted to: {each}")
 
 
 def detections_picture(
@@ -146,8 +146,8 @@ def template_panel(image: Tensor, photograph: HogPyramid, fitted: Round) -> tupl
     right = np.concatenate([wants, np.full((_GAP, wants.shape[1], 3), 255, np.uint8), avoids])
     height = max(len(left), len(right))
     words = (
-        f"{fitted.hard:,} new windows of other photographs were taken for the object, or nearly; {fitted.used} were "
-        f"learned from; the objective is {fitted.objective:.3f}. The best boxes score {', '.join(scores) or 'below -1'}"
+        f"{fitted.hard:,} new hard negatives in other photographs; fitted to {fitted.used} negatives; "
+        f"objective {fitted.objective:.3f}. The best boxes score {', '.join(scores) or 'below -1'}"
     )
     return np.concatenate([_padded(left, height), _padded(right, height)], 1), words
 

@@ -1,5 +1,4 @@
-"""Views of one photograph whose maps are known, so that where a place of it went is known exactly. Taught in notebook
-12."""
+"""Views of one photograph by known affine maps, so that every place is known exactly. Taught in notebook 12."""
 
 from __future__ import annotations
 
@@ -14,7 +13,7 @@ from course_lib.data.sources import Source
 from course_lib.support.errors import CourseError
 
 _TRIED = 2000  # views that are drawn, to find those that hold the box
-_CLOSER = 1.25  # as much as this the camera comes nearer, or goes away
+_CLOSER = 1.25  # the most that the camera zooms in or out
 
 
 def place_in(crops: Crops, points: Tensor, side: int) -> Tensor:

@@ -1,7 +1,7 @@
-"""Things cut out of the bundled photographs and laid on others: pictures to detect them in, with boxes that are known.
+"""Things cut out of the bundled photographs and pasted onto others: pictures for detection, with known boxes.
 
-A stand-in for photographs that people have drawn boxes on. There are four kinds of thing and few of each kind: a
-detector that does well here has learned these things, not cats. All is grey, so that colour gives nothing away.
+A stand-in for annotated photographs. There are four kinds of thing and few of each kind: a detector that does well here
+has learned these things, not cats. Everything is grey, so that colour gives nothing away.
 """
 
 from __future__ import annotations
@@ -182,12 +182,7 @@ def _add(scene: Scene, name: str, thing: Image.Image, rng: np.random.Generator) 
             canvas = Image.fromarray(scene.pixels)
             canvas.paste(thing.convert("L"), (left, top), thing.getchannel("A"))
             names = [*(one.name for one in scene.things), name]
-            things = [Thing(*each) for each in zip(names, map(_box, masks), hidden)]
+            boxes = [Image.fromarray(seen).getbbox() for seen in masks]
+            things = [Thing(*each) for each in zip(names, boxes, hidden)]
             return scene._replace(pixels=np.asarray(canvas), things=things, masks=masks)
     return scene
-
-
-def _box(mask: np.ndarray) -> tuple[int, int, int, int]:
-    """Left, top, right and bottom of what is true."""
-    rows, columns = mask.any(1).nonzero()[0], mask.any(0).nonzero()[0]
-    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1

@@ -1,4 +1,4 @@
-"""Where a network's accuracy stands among those of the same method on pictures that were measured before.
+"""How a network's accuracy compares with those of the same method on pictures that were measured before.
 
 Taught in notebook 13.
 """
@@ -16,10 +16,10 @@ from course_lib.support.palette import COLOURS
 
 
 def known_accuracies(method: str, layer: str, data: str, profile: str) -> dict[str, list[float]]:
-    """What our own runs of a profile measured with `method` on single pictures, and the untrained network's, looked.
+    """What our own runs of a profile measured with `method` on single pictures, and with the untrained network.
 
-    Accuracies in percent, one for each seed, by the name of the picture; the worst on average first. Empty where none
-    was made yet.
+    Accuracies in percent, one for each seed, by the name of the picture; the worst on average first. Empty where there
+    is none yet.
     """
     reference = load_reference(profile) or {"probes": []}
     rows = [*reference["probes"], *load_reference_table(profile)]
@@ -32,16 +32,16 @@ def known_accuracies(method: str, layer: str, data: str, profile: str) -> dict[s
 
 
 def beaten(mine: float, names: Sequence[str], accuracies: Sequence[Sequence[float]]) -> list[str]:
-    """The pictures that an accuracy is above with every one of their seeds, in the order given. Taught in notebook 13.
+    """The pictures all of whose seeds are below an accuracy, in the order given. Taught in notebook 13.
 
-    names: of the pictures. accuracies: of each, one for each seed. Two pictures that teach the same would pass it one
-    time in (seeds + 1), by chance alone.
+    names: of the pictures. accuracies: of each, one for each seed. A picture that teaches as much as another would pass
+    one time in (seeds + 1), by chance alone.
     """
     return [name for name, by_seed in zip(names, accuracies, strict=True) if mine > max(by_seed)]
 
 
 def standing_picture(mine: float, known: Mapping[str, Sequence[float]], name: str, title: str) -> Picture:
-    """The accuracies of known pictures, a row each and a dot for each seed; `mine` is a line that is called `name`."""
+    """The accuracies of known pictures, one row each and one dot per seed; `mine` is a line labelled `name`."""
     figure = Figure(figsize=(7.5, 0.42 * len(known) + 1.3), layout="constrained")
     axes = figure.subplots()
     axes.axvline(mine, color=COLOURS["deepcluster"], linewidth=2)
