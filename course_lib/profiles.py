@@ -21,20 +21,20 @@ class Profile:
     head's hidden layers. d: crops. train, test: labelled pictures that a probe uses at most. numbers: features a layer
     that a probe sees. gpu: whether a GPU is needed. stage_width: factor on the filters of networks that are no AlexNet,
     as in `course_lib.networks.others`. network: the one that is trained. How long and how fast a method is trained
-    stands in the method's own file.
+    stands in the method's own file. What has a default is the paper's.
     """
 
     name: str
     side: int
-    width: float
-    first: float
     hidden: int
-    d: int
     train: int
     test: int
-    numbers: int
-    gpu: bool
-    stage_width: float
+    width: float = 1.0
+    first: float = 1.0
+    d: int = 1_281_167
+    numbers: int = 9_600
+    gpu: bool = True
+    stage_width: float = 1.0
     network: str = "alexnet"
 
     def trunk(self, first: float = 0.0) -> Trunk:
@@ -54,42 +54,18 @@ PROFILES = {
     "quick": Profile(
         "quick",
         side=32,
-        width=0.25,
-        first=0.2,
         hidden=512,
-        d=100_000,
         train=3_000,
         test=3_000,
+        width=0.25,
+        first=0.2,
+        d=100_000,
         numbers=1_000,
         gpu=False,
         stage_width=0.125,
     ),
-    "standard": Profile(
-        "standard",
-        side=32,
-        width=1.0,
-        first=1.0,
-        hidden=1_024,
-        d=1_281_167,
-        train=50_000,
-        test=10_000,
-        numbers=9_600,
-        gpu=True,
-        stage_width=1.0,
-    ),
-    "paper": Profile(
-        "paper",
-        side=224,
-        width=1.0,
-        first=1.0,
-        hidden=4_096,
-        d=1_281_167,
-        train=1_281_167,
-        test=50_000,
-        numbers=9_600,
-        gpu=True,
-        stage_width=1.0,
-    ),
+    "standard": Profile("standard", side=32, hidden=1_024, train=50_000, test=10_000),
+    "paper": Profile("paper", side=224, hidden=4_096, train=1_281_167, test=50_000),
 }
 
 
@@ -103,8 +79,7 @@ class Course:
 
     def using(self, network: str, seed: int) -> Course:
         """The same course with another network, `alexnet` or a key of `course_lib.networks.others.OTHERS`, and another
-        seed.
-        """
+        seed."""
         return replace(self, profile=replace(self.profile, network=network), seed=seed)
 
 

@@ -117,9 +117,8 @@ def test_an_unknown_set_is_answered_with_those_there_are() -> None:
 
 
 def test_without_a_network_photos10_is_given_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    nowhere = labelled._Archive("http://127.0.0.1:9/cifar.tar.gz", "0" * 64)
-    monkeypatch.setitem(labelled.CIFAR, "cifar10", nowhere)
-    with pytest.warns(UserWarning, match="stopped after 0 bytes.*Going on with photos10"):
+    monkeypatch.setattr("torchvision.datasets.CIFAR10.url", "http://127.0.0.1:9/cifar.tar.gz")
+    with pytest.warns(UserWarning, match="the download of .* stopped.*Going on with photos10"):
         assert load_labelled("cifar10").name == "photos10"
 
 
@@ -143,7 +142,6 @@ def test_cifar_is_unpacked_from_its_archive(tmp_path: Path, monkeypatch: pytest.
     cache = tmp_path / "cache"
     cache.mkdir()
     content = cifar_archive(cache / "cifar-10-python.tar.gz").read_bytes()
-    monkeypatch.setitem(labelled.CIFAR, "cifar10", labelled._Archive(CIFAR10.url, hashlib.sha256(content).hexdigest()))
     monkeypatch.setattr(CIFAR10, "tgz_md5", hashlib.md5(content).hexdigest())
     monkeypatch.setattr(CIFAR10, "_check_integrity", lambda self: (cache / "cifar-10-batches-py").is_dir())
     monkeypatch.setattr("torchvision.datasets.cifar.check_integrity", lambda *_: True)

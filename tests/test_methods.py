@@ -18,9 +18,10 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from course_lib.data.datasets import CropDataset
+from course_lib.lessons.codes import found_again
 from course_lib.networks.alexnet import AlexNet
 from course_lib.networks.trunk import forget_statistics
-from course_lib.pretext.bigan import BiGAN, Discriminator, Generator, found_again, game
+from course_lib.pretext.bigan import BiGAN, Discriminator, Generator, game
 from course_lib.pretext.deepcluster import DeepCluster, balanced
 from course_lib.pretext.method import Batch, Method
 from course_lib.pretext.recipes import SCHEDULES, Recipe, make_optimiser, make_schedule

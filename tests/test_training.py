@@ -254,9 +254,9 @@ def test_a_full_disk_does_not_cost_the_training(
     def full(*_: object) -> None:
         raise CourseError("runs/trained: the disk is full")
 
-    monkeypatch.setattr("course_lib.training.trained.write_file", full)
+    monkeypatch.setattr("course_lib.training.checkpoints.write_file", full)
     assert not pretrain("rotnet", COURSE, crops).loaded
-    assert "The network can be used here and now, but it is not kept" in capsys.readouterr().out
+    assert "What was trained can be used here and now, but it is not kept" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("seed", [-1, 2**63])

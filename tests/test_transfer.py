@@ -15,16 +15,15 @@ from scipy.stats import kendalltau
 
 from course_lib.data.datasets import LabelledImages, to_float
 from course_lib.evidence.results import publish, retrained_row
-from course_lib.lessons.freezing import accuracy_by_depth, depth_panel, explore_depth, three_exams
-from course_lib.lessons.waves import first_order, wave, window
+from course_lib.lessons.freezing import accuracy_by_depth, depth_panel, explore_depth, same_order, three_exams
+from course_lib.lessons.scattering import channels, first_order, retrain_scattering, scattering_maps, wave, window
 from course_lib.networks.alexnet import LAYERS, AlexNet
-from course_lib.networks.scattering import channels, scattering_maps
 from course_lib.pretext.method import Batch
 from course_lib.pretext.recipes import Recipe
 from course_lib.probes import frozen, transfer
 from course_lib.probes.frozen import begin_above, freeze, frozen_maps, run_layers
 from course_lib.probes.result import ProbeResult
-from course_lib.probes.transfer import Retrained, accuracy_of, describe_depth, retrain, retrain_scattering, same_order
+from course_lib.probes.transfer import Retrained, accuracy_of, describe_depth, retrain
 from course_lib.profiles import PROFILES, Course
 from course_lib.support.errors import CourseError
 from course_lib.training.loop import fit
@@ -214,7 +213,7 @@ def test_the_transform_is_kymatios_once_and_kept(tmp_path: Path, monkeypatch: py
     expected = ScatteringTorch2D(2, (32, 32))(to_float(images))
     assert torch.allclose(maps.float(), expected.flatten(1, 2), atol=2e-3)
     (path,) = (tmp_path / "cache").glob("scattering-*.safetensors")
-    monkeypatch.setattr("course_lib.networks.scattering._transform", None)
+    monkeypatch.setattr("course_lib.lessons.scattering._transform", None)
     assert torch.equal(scattering_maps(images), maps)
     with pytest.raises(TypeError):
         scattering_maps(images.flip(3))
@@ -224,7 +223,7 @@ def test_the_transform_is_kymatios_once_and_kept(tmp_path: Path, monkeypatch: py
 
 
 def test_without_kymatio_a_sentence_says_what_to_do(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("course_lib.networks.scattering.find_spec", lambda name: None)
+    monkeypatch.setattr("course_lib.lessons.scattering.find_spec", lambda name: None)
     with pytest.raises(CourseError, match="needs kymatio; install it with `pip install kymatio`"):
         retrain_scattering(pictures(), course)
 

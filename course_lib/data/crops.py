@@ -233,16 +233,6 @@ def product(a: Tensor, b: Tensor) -> Tensor:
     return (a[..., :, :, None] * b[..., None, :, :]).sum(-2)
 
 
-def area_share(width: float, height: float, image_width: float, image_height: float) -> float:
-    """The area of a crop as a share of its image's, wh / WH in the paper; all in pixels."""
-    return width * height / (image_width * image_height)
-
-
-def smallest_side(beta: float, image_width: float, image_height: float) -> float:
-    """The side of the smallest square crop, whose area is the share `beta` of its image's; all in pixels."""
-    return (beta * image_width * image_height) ** 0.5
-
-
 def crop_size(area: Tensor, ratio: Tensor) -> tuple[Tensor, Tensor]:
     """Width and height in pixels of crops with these areas in pixels and these ratios of height to width, all (n,)."""
     return (area / ratio).sqrt(), (area * ratio).sqrt()

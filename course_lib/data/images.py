@@ -21,7 +21,7 @@ SHORTEST_SIDE = 64
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".gif", ".webp", ".ppm", ".pgm"})
 
-# Four photographs to learn from and ten to be told apart (`photos10`): no photograph is in both. Read as files, because
+# Four photographs to learn from and ten to tell apart (`photos10`): no photograph is in both. Read as files, because
 # importing the two libraries for it would cost a second and 60 MB.
 _SOURCE_FILES = {
     "china": ("sklearn", "datasets/images/china.jpg"),

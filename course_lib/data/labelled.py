@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import io
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -63,33 +62,16 @@ def _grey(images: Tensor) -> Tensor:
     return ((to_grey(images)[:, None] + 1) * 127.5).round().to(torch.uint8)
 
 
-@dataclass(frozen=True)
-class _Archive:
-    url: str
-    sha256: str
-
-
-CIFAR = {
-    "cifar10": _Archive(
-        "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
-        "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
-    ),
-    "cifar100": _Archive(
-        "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz",
-        "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7",
-    ),
-}
-"""Krizhevsky 2009. The hashes are those that Keras publishes for the same two files."""
+CIFAR = ("cifar10", "cifar100")
+"""Krizhevsky 2009."""
 
 
 def cifar(name: str, side: int = 32) -> LabelledImages:
-    """CIFAR-10 or CIFAR-100, fetched once into the cache folder and checked there."""
+    """CIFAR-10 or CIFAR-100, fetched once into the cache folder and checked there, by torchvision's address and hash."""
     from torchvision import datasets
 
-    root = cache_folder()
-    archive = CIFAR[name]
-    download(archive.url, root / archive.url.rsplit("/", 1)[1], archive.sha256)
-    loader = datasets.CIFAR10 if name == "cifar10" else datasets.CIFAR100
+    root, loader = cache_folder(), datasets.CIFAR10 if name == "cifar10" else datasets.CIFAR100
+    download(loader.url, root / loader.filename, f"md5:{loader.tgz_md5}")
     parts = {}
     for part in ("train", "test"):
         # torchvision finds the archive where it would have put it, and only unpacks it.
@@ -142,24 +124,24 @@ def _decoded(files: list[tuple[str, int]], side: int) -> tuple[Tensor, Tensor, n
     there."""
     facts = [(path, label, *_size_and_time(Path(path))) for path, label in files]
     kept = cache_folder() / f"folder-{hashlib.sha256(repr((side, facts)).encode()).hexdigest()[:16]}.npy"
-    told = kept.with_suffix(".labels.npy")
-    if kept.exists() and told.exists():
-        with contextlib.suppress(ValueError, OSError, EOFError):  # a damaged file is decoded anew
-            return _opened(kept, told)
-    _decode(files, side, kept, told)
-    return _opened(kept, told)
+    labels_file = kept.with_suffix(".labels.npy")
+    if kept.exists() and labels_file.exists():
+        with contextlib.suppress(ValueError, OSError, EOFError):  # a damaged file is decoded again
+            return _opened(kept, labels_file)
+    _decode(files, side, kept, labels_file)
+    return _opened(kept, labels_file)
 
 
-def _opened(kept: Path, told: Path) -> tuple[Tensor, Tensor, np.ndarray]:
-    images, columns = np.load(kept, mmap_mode="r"), np.load(told)
+def _opened(kept: Path, labels_file: Path) -> tuple[Tensor, Tensor, np.ndarray]:
+    images, columns = np.load(kept, mmap_mode="r"), np.load(labels_file)
     if len(images) != len(columns):
-        raise ValueError(f"{kept} and {told} belong to different sets")
+        raise ValueError(f"{kept} and {labels_file} belong to different sets")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # that it must not be written to, which nobody does
         return torch.from_numpy(images), torch.from_numpy(columns[:, 0].copy()), columns[:, 1]
 
 
-def _decode(files: list[tuple[str, int]], side: int, kept: Path, told: Path) -> None:
+def _decode(files: list[tuple[str, int]], side: int, kept: Path, labels_file: Path) -> None:
     """Write the pictures into a file for numpy, one at a time, and labels and fingerprints into another beside it."""
     rows, broken = [], []
     with new_file(kept) as file:
@@ -180,7 +162,7 @@ def _decode(files: list[tuple[str, int]], side: int, kept: Path, told: Path) -> 
         warnings.warn(f"{len(broken)} of {len(files)} pictures were left out; the first: {broken[0]}", stacklevel=5)
     columns = io.BytesIO()
     np.save(columns, np.array(rows, dtype=np.int64))
-    write_file(told, columns.getvalue())
+    write_file(labels_file, columns.getvalue())
 
 
 def _write_header(file: BinaryIO, count: int, side: int) -> None:

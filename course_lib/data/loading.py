@@ -75,9 +75,6 @@ def load_labelled(name: str, side: int = 32) -> LabelledImages:
 
 def from_here(name: str, value: str) -> str:
     """A path in SOURCE or DATA as seen from where the user stands; the notebooks run in a folder of their own."""
-    from course_lib.data.images import SOURCE_PHOTOGRAPHS
-    from course_lib.data.sources import GENERATED
-
     prefix = "folder:" if value.startswith("folder:") else ""
     path = Path(value.removeprefix(prefix)).expanduser()
     is_path = prefix if name == "DATA" else name == "SOURCE" and value not in SOURCE_PHOTOGRAPHS + GENERATED

@@ -78,22 +78,6 @@ def shrink(image: Tensor, longest_side: int = LONGEST_SIDE) -> Tensor:
     return F.interpolate(image[None], size=size, mode="bilinear", antialias=True)[0]
 
 
-def cut_pieces(images: Sequence[Tensor], count: int, side: int, seed: int = 0) -> list[Tensor]:
-    """`count` squares (3, side, side) uint8 cut out of images (3, H, W) at random places, from each image in turn.
-
-    A stand-in for many images where there are few. Raises ValueError where an image is smaller than a piece.
-    """
-    if (least := min(min(image.shape[1:]) for image in images)) < side:
-        raise ValueError(f"pieces of {side} pixels do not fit into an image with a side of {least}")
-    rng = np.random.default_rng(seed)
-    pieces = []
-    for i in range(count):
-        image = images[i % len(images)]
-        top, left = (int(rng.integers(0, size - side + 1)) for size in image.shape[1:])
-        pieces.append(image[:, top : top + side, left : left + side].contiguous())
-    return pieces
-
-
 def generate(kind: str, width: int = 640, height: int = 427, seed: int = 0) -> Tensor:
     """An image made by a rule, for the controls: (3, height, width) uint8.
 

@@ -7,7 +7,7 @@ it. Taught in notebook 08.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -18,7 +18,7 @@ from course_lib.support.errors import CourseError
 DEEP = ("conv4", "conv5")
 EARLY = ("conv1", "conv2")
 LEARNED = ("conv2", "conv3", "conv4", "conv5")
-"""The layers at which training can be told from chance: at conv1 anything serves (notebook 06)."""
+"""The layers at which a trained network differs from an untrained one: at conv1 anything serves (notebook 06)."""
 
 _BOUNDS = ("supervised", "random", "random, looked")
 
@@ -166,28 +166,6 @@ def judge(rows: Sequence[dict[str, Any]], claims: Iterable[Claim] = CLAIMS) -> l
     table = as_table(rows)
     sets = [Accuracies(table, data) for data in table["data"].unique()]
     return [_judge_one(claim, at, methods) for claim in claims for at in sets]
-
-
-def as_json(verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    """What `python -m course_lib claims --json` writes."""
-    return {"claims": [asdict(verdict) for verdict in verdicts]}
-
-
-def as_text(verdicts: Sequence[Verdict]) -> str:
-    """One line a claim and set, and one for each difference below it."""
-    lines = []
-    for one in verdicts:
-        lines.append(f"{one.verdict:9} {one.claim} ({one.numbers['data']}; {one.numbers['bound']})")
-        lines += [f"          {_in_words(pair)}" for pair in one.numbers["differences"]]
-        lines += ["          not measured"] * (not one.numbers["differences"])
-    return "\n".join(lines)
-
-
-def _in_words(pair: dict[str, Any]) -> str:
-    if pair["seeds"] < 2:
-        return f"{pair['what']}: one seed, and an interval needs two"
-    reach = f"{pair['low']:+.1f} to {pair['high']:+.1f}; {pair['seeds']} seeds"
-    return f"{pair['what']}: {pair['mean']:+.1f} points ({reach}): {pair['verdict']}"
 
 
 def _judge_one(claim: Claim, at: Accuracies, methods: Sequence[str]) -> Verdict:

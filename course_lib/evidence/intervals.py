@@ -31,8 +31,7 @@ class Accuracies:
     """Accuracies on one labelled set, in percent, by seed; a mean where several layers are asked for.
 
     rows: probe rows (`course_lib.evidence.results`), of notebook 06 and of a sweep alike, and rows of retrained
-    networks, as
-    `as_table` has them. What was not measured is an empty series. "The photograph" is any single image that was not
+    networks, as `as_table` has them. What was not measured is an empty series. "The photograph" is any single image that was not
     made by a rule.
     """
 
@@ -41,9 +40,7 @@ class Accuracies:
         self.rows = rows[rows["data"] == data]
 
     def random(self, *layers: str, looked: bool = False) -> pd.Series:
-        """Of the untrained network; looked: of one whose BatchNorm has seen crops
-        (`course_lib.probes.controls.looked`).
-        """
+        """Of the untrained network; looked: of one whose BatchNorm has seen crops (`probes.controls.looked`)."""
         return self._mean(self.rows["method"] == ("random, looked" if looked else "random"), layers)
 
     def supervised(self, *layers: str) -> pd.Series:
@@ -91,12 +88,6 @@ class Accuracies:
 def paired(one: pd.Series, other: pd.Series) -> pd.Series:
     """`one` - `other`, seed by seed: a value for each seed that both have. Taught in notebook 08."""
     return (one - other).dropna()
-
-
-def points_above(shares: Sequence[float], floor: Sequence[float]) -> float:
-    """How far accuracies, shares of 1 by seed, lie above those of the untrained network with the same seeds: their mean
-    difference in points, hundredths. Taught in notebook 00."""
-    return 100 * sum(one - other for one, other in zip(shares, floor, strict=True)) / len(shares)
 
 
 def interval(points: Sequence[float]) -> tuple[float, float]:

@@ -2,9 +2,9 @@
 
 A probe's row is `{method, source, n, data, layer, accuracy, low, high, seed}`: n is the number of pictures that the
 network was trained on, accuracy a share of 1, and low to high its 95 % interval over test pictures. A sweep's row also
-says what was left out of the crops' scheme (`left_out`), and where it is from. What a network that was retrained above
-frozen layers tells right is a row `{measure, method, source, n, data, labels, depth, accuracy, low, high, seed}`, which
-has no layer and so is no probe. Any other number is a row `{measure, method, source, steps, value, seed}`.
+says what was left out of the crops' scheme (`left_out`), and where it is from. The accuracy of a network that was
+retrained above frozen layers is a row `{measure, method, source, n, data, labels, depth, accuracy, low, high, seed}`,
+which has no layer and so is no probe. Any other number is a row `{measure, method, source, steps, value, seed}`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import importlib.resources
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 from scipy.special import stdtrit
@@ -25,9 +25,6 @@ from course_lib.networks.alexnet import LAYERS
 from course_lib.probes.result import ProbeResult
 from course_lib.support.errors import CourseError
 from course_lib.support.files import runs_folder
-
-if TYPE_CHECKING:
-    from nbformat import NotebookNode  # 20 MB, which a notebook has no use for
 
 TABLE_VERSION = 1
 """Of the form that a sweep's table has. A table of another version is refused."""
@@ -89,12 +86,6 @@ def _in_percent(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(**{column: (100 * table[column]).round(1) for column in shares}).rename(
         columns={column: f"{column}, %" for column in shares}
     )
-
-
-def published_rows(notebook: NotebookNode) -> list[dict[str, Any]]:
-    """All rows that an executed notebook has published, in order."""
-    outputs = (output for cell in notebook.cells for output in cell.get("outputs", []))
-    return [dict(row) for output in outputs for row in output.get("data", {}).get(MIME, [])]
 
 
 def accuracy_table(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:

@@ -7,11 +7,11 @@ from typing import Any
 
 import ipywidgets as widgets
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from course_lib.evidence.films import Film
-from course_lib.networks.filters import effective_rank, matched_similarity, oriented_share
+from course_lib.lessons.filter_measures import effective_rank, matched_similarity, oriented_share
+from course_lib.pictures.drawing import Paper
 from course_lib.pictures.figures import filter_pixels, tile
 from course_lib.pictures.panel import WRAP, Panel, named_slider
 
@@ -35,11 +35,10 @@ def films_panel(left: Film, right: Film, share: float, columns: int = 8) -> tupl
 
 def _titled(sheet: np.ndarray, film: Film, step: int) -> np.ndarray:
     """A sheet of filters with two lines above it that say whose they are."""
-    canvas = Image.new("RGB", (sheet.shape[1], _TITLE), "white")
-    pen, font = ImageDraw.Draw(canvas), ImageFont.load_default(14)
-    pen.text((0, 2), film.method, fill="black", font=font)
-    pen.text((0, 20), f"{film.pictures}; step {step}", fill="black", font=font)
-    return np.concatenate([np.asarray(canvas), sheet])
+    paper = Paper(sheet.shape[1], _TITLE, size=14)
+    paper.write(0, 2, film.method, "la")
+    paper.write(0, 20, f"{film.pictures}; step {step}", "la")
+    return np.concatenate([paper.pixels, sheet])
 
 
 def _measured(film: Film, filters: Tensor, step: int) -> str:

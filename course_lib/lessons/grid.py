@@ -1,4 +1,4 @@
-"""The grid of notebook 08, one choice at a time: rows by what they have of it, and the picture that drop-downs move."""
+"""The grid of methods and images, one choice at a time: the rows along it, and the panel of them (notebook 08)."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Any
 
 import ipywidgets as widgets
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from matplotlib.figure import Figure
 
 from course_lib.data.sources import GENERATED
 from course_lib.networks.alexnet import LAYERS
-from course_lib.pictures.figures import COLOURS
+from course_lib.pictures.drawing import pixels_of
 from course_lib.pictures.panel import Panel, panel_over
 from course_lib.pretext.method import method_names
+from course_lib.support.palette import COLOURS, GREY
 
-_WIDE, _ROW, _LEFT, _ROWS = 680, 34, 130, 7  # pixels, and how many rows there is room for
-_RANGE = (0.3, 0.75)  # the accuracies that the picture spans where all lie within
+_RANGE = (30, 75)  # the accuracies in percent that the picture spans where all lie within
 
 
 def _images(row: dict[str, Any]) -> str:
@@ -72,47 +72,31 @@ def along(choice: str, rows: Iterable[dict[str, Any]], data: str) -> list[dict[s
 def grid_panel(
     rows: Iterable[dict[str, Any]], data: str, method: str, choice: str, layer: str
 ) -> tuple[np.ndarray, str]:
-    """One dot a seed, and a stroke at their mean, for every value of a choice: pixels (height, width, 3) uint8, and
+    """One dot per seed, and a stroke at their mean, for every value of a choice: pixels (height, width, 3) uint8, and
     words. What has not been measured stays empty."""
     chosen = [row for row in along(choice, rows, data) if row["layer"] == layer]
     chosen = [row for row in chosen if row["method"] in (method, "random", "supervised")]
-    values = {value: [r["accuracy"] for r in chosen if r[choice] == value] for value in CHOICES[choice][1]}
-    canvas = Image.new("RGB", (_WIDE, _ROW * _ROWS + 30), "white")
-    pen, font = ImageDraw.Draw(canvas), ImageFont.load_default(13)
-    every = [value for some in values.values() for value in some]
+    values = {value: [100 * r["accuracy"] for r in chosen if r[choice] == value] for value in CHOICES[choice][1]}
+    figure = Figure(figsize=(6.8, 2.7), layout="constrained")
+    axes = figure.subplots()
+    axes.set_yticks(range(len(values)), list(values))
+    every = [accuracy for some in values.values() for accuracy in some]
     low, high = min([_RANGE[0], *every]), max([_RANGE[1], *every])
-    _scale(pen, font, low, high)
+    axes.set(xlabel="accuracy in %", xlim=(low - 1, high + 1), ylim=(len(values) - 0.4, -0.6))
+    axes.grid(axis="x", alpha=0.3)
     for i, (name, some) in enumerate(values.items()):
         colour = COLOURS[{"0": "random", "untrained": "random", "labels": "supervised"}.get(name, method)]
-        _dots(pen, font, 10 + _ROW * i, name, [_across(value, low, high) for value in some], colour)
-    each = ", ".join(f"{name} {100 * np.mean(some):.1f}" for name, some in values.items() if some)
-    return np.asarray(canvas), f"{method}, {layer}, probes on {data} in percent by {choice}: {each or 'not measured'}"
-
-
-def _across(value: float, low: float, high: float) -> float:
-    return _LEFT + (_WIDE - _LEFT - 60) * (value - low) / (high - low)
-
-
-def _scale(pen: ImageDraw.ImageDraw, font: Any, low: float, high: float) -> None:
-    """A light line at every tenth, with its percent below."""
-    for tenth in range(11):
-        if low <= tenth / 10 <= high:
-            x, bottom = _across(tenth / 10, low, high), _ROW * _ROWS + 4
-            pen.line((x, 0, x, bottom), fill="#dddddd", width=1)
-            pen.text((x, bottom + 4), f"{10 * tenth}%", fill="black", font=font, anchor="ma")
-
-
-def _dots(pen: ImageDraw.ImageDraw, font: Any, top: int, name: str, places: list[float], colour: str) -> None:
-    pen.text((_LEFT - 14, top + 4), name, fill="black" if places else "#999999", font=font, anchor="ra")
-    for x in places:
-        pen.ellipse((x - 5, top + 6, x + 5, top + 16), outline=colour, width=2)
-    if places:
-        mean = sum(places) / len(places)
-        pen.line((mean, top, mean, top + 22), fill=colour, width=3)
+        axes.plot(some, [i] * len(some), "o", markerfacecolor="none", markeredgecolor=colour, markersize=7)
+        if some:
+            axes.plot(np.mean(some), i, "|", color=colour, markersize=16, markeredgewidth=2.5)
+        else:
+            axes.get_yticklabels()[i].set_color(GREY)
+    each = ", ".join(f"{name} {np.mean(some):.1f}" for name, some in values.items() if some)
+    return pixels_of(figure), f"{method}, {layer}, probes on {data} in percent by {choice}: {each or 'not measured'}"
 
 
 def explore_grid(rows: Sequence[dict[str, Any]]) -> Panel:
-    """The probe rows of a sweep, one choice at a time: by images, by what was left out, by what the image held."""
+    """The probe rows of a sweep, one choice at a time: by images, by what was left out, by what the image shows."""
     sets = list(dict.fromkeys(row["data"] for row in rows))
     methods = [name for name in method_names() if name in {row["method"] for row in rows} - {"supervised"}]
     options = {"probes on": sets, "method": methods, "choice": list(CHOICES), "layer": list(LAYERS)}

@@ -7,11 +7,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from course_lib.pictures.figures import paste, to_pixels
+from course_lib.pictures.figures import tile, to_pixels
 from course_lib.pictures.panel import Panel, named_slider, panel_over
 from course_lib.pretext.clustering import assign, kmeans
 
 _GAP = 4
+
+
+def explore_groups(images: Tensor, features: Tensor, k: int = 30) -> Panel:
+    """Group crops (n, 3, side, side) by their features (n, f), with sliders for k and for the seed of k-means."""
+    groups = named_slider("k", k, widgets.IntSlider, min=2, max=min(200, len(images)))
+    seed = named_slider("seed", 0, widgets.IntSlider, min=0, max=99)
+    return panel_over([groups, seed], lambda: groups_panel(images, features, groups.value, seed.value))
 
 
 def groups_panel(
@@ -23,23 +30,20 @@ def groups_panel(
     counts = torch.bincount(found.labels, minlength=k)
     shown = counts.topk(min(rows, k)).indices.tolist()
     distance = assign(features, found.centres)[1] + features.square().sum(1)
-    scale = max(1, 64 // images.shape[-1])
-    side = scale * images.shape[-1]
-    canvas = np.full((rows * (side + _GAP), columns * (side + _GAP), 3), 255, np.uint8)
-    for row, group in enumerate(shown):
+    side = images.shape[-1]
+    cells = np.full((rows, columns, side, side, 3), 255, np.uint8)
+    for row, group in zip(cells, shown):
         members = (found.labels == group).nonzero()[:, 0]
         members = members[distance[members].argsort()][:columns]
-        paste(canvas[row * (side + _GAP) :], to_pixels(images[members]), columns, scale, _GAP)
+        row[: len(members)] = to_pixels(images[members])
     share = found.objective[-1] / features.square().sum()
     words = (
         f"{len(images):,} crops in k = {k} groups, the {len(shown)} largest with {counts.max()} to "
-        f"{int(counts[shown[-1]])} crops each, a row a group; {share:.0%} of the features is left unexplained"
+        f"{int(counts[shown[-1]])} crops each, one row per group; {share:.0%} of the features is left unexplained"
     )
-    return canvas, words
+    return tile(cells.reshape(-1, side, side, 3), columns, max(1, 64 // side), _GAP), words
 
 
-def explore_groups(images: Tensor, features: Tensor, k: int = 30) -> Panel:
-    """Group crops (n, 3, side, side) by their features (n, f), with sliders for k and for where k-means begins."""
-    groups = named_slider("k", k, widgets.IntSlider, min=2, max=min(200, len(images)))
-    seed = named_slider("seed", 0, widgets.IntSlider, min=0, max=99)
-    return panel_over([groups, seed], lambda: groups_panel(images, features, groups.value, seed.value))
+def nearest(x: Tensor, centres: Tensor) -> Tensor:
+    """The number (n,) of the centre (k, f) that is nearest to each row (n, f). Taught in notebook 03."""
+    return assign(x, centres)[0]

@@ -1,7 +1,7 @@
 """A probe's preview: ridge regression in closed form, fast enough for a slider. Taught in notebook 06.
 
 Least squares towards 1 for the right class and 0 for the others is not what a probe minimises, and few pictures are
-used: its accuracy tells which of two layers reads better, not the number to report.
+used: its accuracy tells which of two layers is better, and is not the number to report.
 """
 
 from __future__ import annotations
@@ -12,16 +12,17 @@ import ipywidgets as widgets
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from course_lib.data.datasets import LabelledImages
 from course_lib.networks.alexnet import LAYERS
 from course_lib.networks.trunk import Trunk
+from course_lib.pictures.drawing import Paper
 from course_lib.pictures.panel import Panel, named_slider, panel_over
-from course_lib.probes.classifier import standardise
+from course_lib.probes.classifier import logits, standardise
 from course_lib.probes.features import POOLINGS, pooled_features
 from course_lib.support.machine import release_memory
+from course_lib.support.palette import BLUE, GREY
 
 PICTURES = 1_000
 """Training pictures, and test pictures, that a preview uses at most."""
@@ -47,7 +48,7 @@ class Preview:
         self._kept: dict[tuple[str, str], tuple[dict[str, Tensor], dict[str, Tensor]]] = {}
 
     def accuracy(self, network: str, layer: str, pooling: str = "max", labels: int = PICTURES) -> float:
-        """The share of test pictures told right after `labels` training pictures."""
+        """The accuracy on the test pictures after `labels` training pictures."""
         if (network, pooling) not in self._kept:
             images = (self.data.train_images, self.data.test_images)
             found = (
@@ -80,22 +81,18 @@ def ridge(x: Tensor, y: Tensor, classes: int, decay: float) -> Tensor:
 
 
 def preview_panel(preview: Preview, layer: str, pooling: str, labels: int) -> tuple[np.ndarray, str]:
-    """A bar for each network, and where guessing is: pixels (height, width, 3) uint8, and words."""
+    """A bar for each network, and a line at chance: pixels (height, width, 3) uint8, and words."""
     shares = {name: preview.accuracy(name, layer, pooling, labels) for name in preview.networks}
-    canvas = Image.new("RGB", (_WIDE, _ROW * len(shares) + 44), "white")
-    pen, font = ImageDraw.Draw(canvas), ImageFont.load_default(13)
-    left, width = 170, _WIDE - 250
+    bottom = _ROW * len(shares) + 10
+    paper, guess = Paper(_WIDE, bottom + 34), 1 / len(preview.data.classes)
     for i, (name, share) in enumerate(shares.items()):
-        top = 8 + _ROW * i
-        pen.text((left - 8, top + 5), name, fill="black", font=font, anchor="ra")
-        pen.rectangle((left, top, left + width * share, top + _ROW - 8), fill="#0072B2")
-        pen.text((left + width * share + 6, top + 5), f"{share:.0%}", fill="black", font=font)
-    guess = left + width / len(preview.data.classes)
-    pen.line((guess, 0, guess, _ROW * len(shares) + 10), fill="black", width=1)
-    pen.text((guess, _ROW * len(shares) + 12), "guessing", fill="black", font=font, anchor="ma")
-    pen.text((_WIDE - 8, _ROW * len(shares) + 12), "preview", fill="#999999", font=font, anchor="ra")
+        paper.name(21 + _ROW * i, name)
+        paper.bar(21 + _ROW * i, share, BLUE, half=13)
+    paper.stroke(guess, 0, bottom)
+    paper.write(paper.at(guess), bottom + 2, "guessing", "ma")
+    paper.write(_WIDE - 8, bottom + 2, "preview", "ra", GREY)
     each = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
-    return np.asarray(canvas), f"Preview of {layer} with {labels} labels, {pooling} pooling: {each}"
+    return paper.pixels, f"Preview of {layer} with {labels} labels, {pooling} pooling: {each}"
 
 
 def explore_probes(preview: Preview, labels: int = 1_000) -> Panel:
@@ -106,3 +103,12 @@ def explore_probes(preview: Preview, labels: int = 1_000) -> Panel:
     least = min(20, most)
     count = named_slider("labels", min(labels, most), widgets.IntSlider, min=least, max=most, step=20)
     return panel_over([layer, pooling, count], lambda: preview_panel(preview, layer.value, pooling.value, count.value))
+
+
+def probe_loss(weights: Tensor, x: Tensor, y: Tensor, decay: float) -> Tensor:
+    """What `logistic_regression` makes small: the mean cross-entropy plus decay / 2 times the squared weights, without
+    the bias, as a scalar.
+
+    weights: (f + 1, classes), the bias last. x: features (n, f). y: labels (n,). Taught in notebook 06.
+    """
+    return F.cross_entropy(logits(weights, x), y) + 0.5 * decay * weights[:-1].square().sum()

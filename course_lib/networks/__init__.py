@@ -1,1 +1,1 @@
-"""Networks whose layers are asked for by name, their first-layer filters, and the scattering transform."""
+"""Networks whose layers are asked for by name, and their first-layer filters."""

@@ -55,7 +55,7 @@ def batchnorms(network: nn.Module) -> list[nn.Module]:
 
 
 def forget_statistics(network: nn.Module) -> None:
-    """Let those BatchNorms that are in training mode begin anew: from here on each takes the mean over all batches that
+    """Let those BatchNorms that are in training mode start over: from here on each takes the mean over all batches that
     it sees, where it usually follows the last ones."""
     for norm in batchnorms(network):
         if norm.training:

@@ -31,7 +31,7 @@ CERTAIN = 0.9
 section 3.4), so that it never grows so sure that the others learn nothing from it."""
 
 RESTS_ABOVE = 0.9
-"""Guard: while it tells more pairs than this share apart, the discriminator does not learn, and the others catch up."""
+"""Guard: while its accuracy on pairs is above this, the discriminator does not learn, and the others catch up."""
 
 COLLAPSED = 0.2
 """Where pictures of random codes differ by less than this share of what crops do, the generator has collapsed."""
@@ -185,15 +185,6 @@ def game(real: Tensor, made: Tensor, certain: float = 1.0) -> tuple[Tensor, Tens
 def _towards(logits: Tensor, label: float) -> Tensor:
     wanted = torch.full_like(logits, label, dtype=torch.float32)
     return F.binary_cross_entropy_with_logits(logits.float(), wanted)
-
-
-def found_again(images: Tensor, again: Tensor) -> Tensor:
-    """Of pictures (n, 3, side, side), the share whose nearest in `again`, pixel by pixel, is their own: a scalar.
-
-    again: as many pictures, made from the codes of the first. By chance it would be 1 / n. Taught in notebook 04.
-    """
-    distance = torch.cdist(images.flatten(1).float(), again.flatten(1).float())
-    return (distance.argmin(1) == torch.arange(len(images), device=images.device)).float().mean()
 
 
 def spread(made: Tensor, real: Tensor) -> Tensor:

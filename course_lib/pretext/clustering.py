@@ -64,11 +64,6 @@ def assign(x: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
     return torch.cat([part.indices for part in least]), torch.cat([part.values for part in least])
 
 
-def nearest(x: Tensor, centres: Tensor) -> Tensor:
-    """The number (n,) of the centre (k, f) that is nearest to each row (n, f). Taught in notebook 03."""
-    return assign(x, centres)[0]
-
-
 def update(x: Tensor, labels: Tensor, centres: Tensor) -> Tensor:
     """The mean of each cluster, (k, f); a cluster that has no row takes half of one of the largest."""
     counts = all_sum(torch.bincount(labels, minlength=len(centres)).float())
@@ -124,7 +119,7 @@ def _first_centres(x: Tensor, k: int, seed: int) -> Tensor:
 
 
 def nmi(a: Tensor, b: Tensor) -> Tensor:
-    """Normalised mutual information of two labellings (n,) each, in [0, 1]: 1 where either tells the other.
+    """Normalised mutual information of two labellings (n,) each, in [0, 1]: 1 where either determines the other.
 
     I(a; b) / sqrt(H(a) H(b)), as DeepCluster has it (section 4.1); 0 where one of them is all the same. A scalar.
     Taught in notebook 03.

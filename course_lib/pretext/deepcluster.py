@@ -35,7 +35,7 @@ _AT_ONCE = {"cpu": 200, "cuda": 2_000}
 
 
 class DeepCluster(Method):
-    """A trunk, and a head that names the group of a crop; the groups are found anew, every round, by k-means.
+    """A trunk, and a head that names the group of a crop; k-means finds new groups every round.
 
     groups: k. grouped: how many crops of the data are used. labels: (grouped,) the group of each crop. counts:
     (groups,) crops in each. reach: (grouped,) the chances of the crops up to each, summed. agreement: (rounds,) the
@@ -43,7 +43,7 @@ class DeepCluster(Method):
     (rounds,) the groups that are not empty.
     """
 
-    # At `paper` as the original: constant rate, small decay, batches of 256, 200 passes, groups made anew in each.
+    # At `paper` as the original: constant rate, small decay, batches of 256, 200 passes, new groups in each.
     RECIPES = {
         "quick": Recipe(steps=210, batch=128, learning_rate=0.03, rounds=3),
         "standard": Recipe(steps=4_000, batch=1_024, learning_rate=0.1, rounds=20),
@@ -79,7 +79,7 @@ class DeepCluster(Method):
 
     @torch.no_grad()
     def begin_round(self, data: CropDataset, seed: int, number: int) -> list[nn.Parameter]:
-        """Group the crops by their features, and make the head's last layer anew: the groups' numbers mean nothing."""
+        """Group the crops by their features, and draw the head's last layer again: the groups' numbers mean nothing."""
         start, stop = distributed.share(self.grouped)
         at_once = _AT_ONCE[self.labels.device.type]
         parts = [self.features(data[i : min(i + at_once, stop)]).float() for i in range(start, stop, at_once)]
@@ -109,7 +109,7 @@ class DeepCluster(Method):
         return torch.searchsorted(self.reach, u * self.reach[-1], right=True).clamp(max=self.grouped - 1)
 
     def loss(self, data: CropDataset, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Cross-entropy of the groups, and the share told right, on another random part of each crop."""
+        """Cross-entropy of the groups, and the accuracy, on another random part of each crop."""
         views = VIEW.sample_within(data.crops[batch.index], batch.seed + NOISE, batch.first)
         labels = self.labels[batch.index]
         logits = self(data.render(views))

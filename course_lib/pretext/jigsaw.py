@@ -1,4 +1,4 @@
-"""Jigsaw: cut every crop into nine tiles, deal them in another order, and let the network tell the order.
+"""Jigsaw: cut every crop into nine tiles, deal them in another order, and let the network name the order.
 
 Noroozi and Favaro, "Unsupervised learning of visual representations by solving jigsaw puzzles", ECCV 2016.
 Taught in notebook 09.
@@ -13,18 +13,7 @@ from torch import Tensor, nn
 from course_lib.data.datasets import CropDataset
 from course_lib.networks.trunk import Trunk
 from course_lib.pretext.method import Batch, Method, Shown
-from course_lib.pretext.puzzles import (
-    DRAWS,
-    SIDES,
-    TILES,
-    TRICKS,
-    Tricks,
-    assemble,
-    cut,
-    deal,
-    order_of,
-    permutations,
-)
+from course_lib.pretext.puzzles import DRAWS, SIDES, TILES, TRICKS, Tricks, assemble, cut, deal, order_of, permutations
 from course_lib.pretext.recipes import Recipe
 from course_lib.profiles import Profile
 
@@ -32,7 +21,7 @@ ORDERS = {"quick": 24, "standard": 100, "paper": 100}
 """Orders that a puzzle may be dealt in, at each profile; 100 in the original's released list."""
 
 EMBEDDING = {"quick": 64, "standard": 512, "paper": 1_024}
-"""Numbers that the network says of a tile before it compares the nine; 1,024 in the original."""
+"""Numbers of a tile's embedding, before the nine are compared; 1,024 in the original."""
 
 
 class Jigsaw(Method):
@@ -82,8 +71,8 @@ class Jigsaw(Method):
 
     def forward(self, tiles: Tensor) -> Tensor:
         """Logits of the orders, (n, count), for tiles (n, 9, 3, side, side) as they were dealt."""
-        told = self.tell(self.trunk(tiles.flatten(0, 1)))
-        return self.head(told.view(len(tiles), -1))
+        embedded = self.tell(self.trunk(tiles.flatten(0, 1)))
+        return self.head(embedded.view(len(tiles), -1))
 
     def puzzles(self, data: CropDataset, batch: Batch) -> tuple[Tensor, Tensor]:
         """Tiles in reading order, (n, 9, 3, side, side), and the number of the order to deal each puzzle in, (n,)."""
@@ -92,7 +81,7 @@ class Jigsaw(Method):
         return tiles, order_of(draws, len(self.orders))
 
     def loss(self, data: CropDataset, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Cross-entropy of the orders, and the share told right."""
+        """Cross-entropy of the orders, and the accuracy."""
         tiles, which = self.puzzles(data, batch)
         logits = self(deal(tiles, self.orders[which]))
         return F.cross_entropy(logits, which), (logits.argmax(1) == which).float().mean()

@@ -17,7 +17,7 @@ from course_lib.pretext.recipes import Recipe
 from course_lib.profiles import Profile
 
 ORDERS, EMBEDDING = 2_000, 1_000
-"""Orders that the head tells apart, and numbers that it sees of each tile, as in VISSL."""
+"""Orders that the head distinguishes, and the size of a tile's embedding, as in VISSL."""
 
 CUTTING = Tricks(normalise=False, grey=0.66, shift=0)
 """As there: two thirds of the puzzles grey, and no more."""

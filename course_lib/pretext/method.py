@@ -1,7 +1,7 @@
 """The training tasks, one file each.
 
-A method is a `Method`, below; its file is named as in tables and ends with `METHOD = ...`. Nothing else has to be told
-of a new one.
+A method is a `Method`, below; its file is named as in tables and ends with `METHOD = ...`. Nothing else has to be
+changed for a new one.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Method(nn.Module):
         raise NotImplementedError
 
     def loss(self, data: Any, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The mean loss of the batch, and the share of the task told right: two scalars."""
+        """The mean loss of the batch, and the accuracy of the task: two scalars."""
         raise NotImplementedError
 
     def draw(self, total: int, count: int, seed: int, step: int) -> Tensor:
@@ -82,7 +82,7 @@ class Method(nn.Module):
         return torch.from_numpy(np.random.default_rng((seed, step)).integers(total, size=count))
 
     def begin_round(self, data: Any, seed: int, number: int) -> list[nn.Parameter]:
-        """Prepare round `number`. Returns the parameters that were made anew, whose momentum is then forgotten."""
+        """Prepare round `number`. Returns the parameters that were drawn again, whose momentum is then reset."""
         return []
 
     def shown(self, data: Any) -> Shown | None:

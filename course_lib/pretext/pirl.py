@@ -1,4 +1,4 @@
-"""PIRL: a crop and its puzzle, in whatever order, shall be told by the same numbers, unlike those of any other crop.
+"""PIRL: a crop and its puzzle, in whatever order, should get the same embedding, unlike that of any other crop.
 
 Misra and van der Maaten, "Self-supervised learning of pretext-invariant representations", CVPR 2020. Taught in
 notebook 09.
@@ -86,8 +86,8 @@ class PIRL(Method):
 
     def embed_puzzles(self, tiles: Tensor) -> Tensor:
         """What is said of tiles (n, 9, 3, side, side) as they were dealt: (n, 128), of length 1."""
-        told = self.tile(self.trunk(tiles.flatten(0, 1)))
-        return F.normalize(self.nine(told.view(len(tiles), -1)).float())
+        embedded = self.tile(self.trunk(tiles.flatten(0, 1)))
+        return F.normalize(self.nine(embedded.view(len(tiles), -1)).float())
 
     def views(self, data: CropDataset, batch: Batch) -> tuple[Tensor, Tensor]:
         """One view of each crop, (n, 3, side, side), and the tiles of another in any of all orders."""

@@ -187,8 +187,3 @@ def hamming(order: Tensor, others: Tensor) -> Tensor:
     for place, tile in enumerate(order):
         apart += others[:, place] != tile
     return apart
-
-
-def distances(orders: Tensor) -> Tensor:
-    """Hamming distances between all pairs of orders (k, 9): (k * (k - 1) / 2,)."""
-    return torch.cat([hamming(order, orders[i + 1 :]) for i, order in enumerate(orders)])

@@ -1,4 +1,4 @@
-"""RotNet: turn every crop by 0, 90, 180 and 270 degrees and let the network tell the turn.
+"""RotNet: turn every crop by 0, 90, 180 and 270 degrees and let the network name the turn.
 
 Gidaris, Singh and Komodakis, "Unsupervised representation learning by predicting image rotations", ICLR 2018.
 Taught in notebook 02.
@@ -56,12 +56,12 @@ class RotNet(Method):
         return images, torch.arange(TURNS, device=images.device).repeat_interleave(len(index))
 
     def loss(self, data: CropDataset, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Cross-entropy of the turns, and the share told right."""
+        """Cross-entropy of the turns, and the accuracy."""
         images, _ = self.views(data, batch.index)
         return turn_loss(self(images))
 
     def shown(self, data: CropDataset) -> Shown:
-        """Twelve crops in four turns, and how many of each row it tells right."""
+        """Twelve crops in four turns, and how many of each row it gets right."""
         images, turns = self.views(data, torch.arange(min(12, len(data)), device=data.crops.source.device))
         right = (self(images).argmax(1) == turns).view(TURNS, -1).sum(1).tolist()
         n = len(images) // TURNS
@@ -75,7 +75,7 @@ def four_turns(images: Tensor) -> Tensor:
 
 
 def turn_loss(logits: Tensor) -> tuple[Tensor, Tensor]:
-    """Cross-entropy of the turns, and the share told right: two scalars.
+    """Cross-entropy of the turns, and the accuracy: two scalars.
 
     logits: (4 n, 4), of n pictures in four turns, all of turn 0 first, so that the order is the label. Taught in
     notebook 02.

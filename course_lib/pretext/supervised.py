@@ -42,7 +42,7 @@ class Supervised(Method):
         return self.head(self.trunk(images))
 
     def loss(self, data: LabelledImages, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Cross-entropy of the labels, and the share told right, over the batch's training pictures."""
+        """Cross-entropy of the labels, and the accuracy, over the batch's training pictures."""
         labels = data.train_labels[batch.index]
         logits = self(augment(data.training_pictures(batch.index), batch))
         return F.cross_entropy(logits, labels), (logits.argmax(1) == labels).float().mean()

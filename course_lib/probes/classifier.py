@@ -107,20 +107,11 @@ def logistic_regression(
     return torch.cat([torch.linalg.solve_triangular(factor.T, v[:-1], upper=True), v[-1:]])
 
 
-def probe_loss(weights: Tensor, x: Tensor, y: Tensor, decay: float) -> Tensor:
-    """What `logistic_regression` makes small: the mean cross-entropy plus decay / 2 times the squared weights, without
-    the bias, as a scalar.
-
-    weights: (f + 1, classes), the bias last. x: features (n, f). y: labels (n,). Taught in notebook 06.
-    """
-    return F.cross_entropy(logits(weights, x), y) + 0.5 * decay * weights[:-1].square().sum()
-
-
 def logits(weights: Tensor, x: Tensor) -> Tensor:
     """(n, classes) from weights (f + 1, classes), the bias last, and features (n, f)."""
     return torch.addmm(weights[-1], x, weights[:-1])
 
 
 def accuracy(weights: Tensor, x: Tensor, y: Tensor) -> float:
-    """The share of labels told right."""
+    """The accuracy: the share of labels that the classifier gets right."""
     return (logits(weights, x).argmax(1) == y).float().mean().item()

@@ -11,12 +11,11 @@ from torch import Tensor
 
 from course_lib.data.datasets import to_float
 from course_lib.networks.alexnet import LAYERS, AlexNet
-from course_lib.networks.scattering import scattering_maps
 from course_lib.profiles import Course
 from course_lib.support.machine import memory_left
 
 _POOLED = (1, 2, 5)  # the layers behind which AlexNet pools
-_ANEW = 1 << 31  # added to the seed: no layer that is drawn anew begins where the frozen network's own began
+_RETRAINED = 1 << 31  # added to the seed: no retrained layer begins where the frozen network's own began
 _BATCH = 100
 _SHARE = 0.3  # of the free memory that frozen answers may take; where they need more, they are computed in every step
 
@@ -42,7 +41,7 @@ def begin_above(trunk: AlexNet | None, depth: int, course: Course) -> AlexNet:
 
     At depth 0 nothing of `trunk` is needed, and it may be None.
     """
-    torch.manual_seed(course.seed + _ANEW)
+    torch.manual_seed(course.seed + _RETRAINED)
     new = course.profile.trunk().to(course.device)
     for layer in LAYERS[:depth]:
         setattr(new, layer, copy.deepcopy(getattr(trunk, layer)))
@@ -98,9 +97,3 @@ def frozen_maps(trunk: AlexNet, depth: int, images: Tensor, labels: Tensor, copi
             for some, here in zip(both.split(_BATCH), into.split(_BATCH)):
                 here.copy_(answer(to_float(some.to(labels.device))))
     return maps
-
-
-def scattered(images: Tensor, labels: Tensor, copies: int = 2) -> FrozenMaps:
-    """The scattering transform of pictures (n, 3, side, side) uint8, in the form of a frozen layer's answers."""
-    kept = torch.stack([scattering_maps(some) for some in (images, images.flip(3))[:copies]])
-    return FrozenMaps(images, labels, torch.nn.Identity(), kept)

@@ -45,24 +45,19 @@ class Views:
     tested: Tensor
 
 
-def _grid(share: float, places: Sequence[tuple[int, int]], mirrored: bool) -> Tensor:
-    """Maps of crops of `share` of the side, at places in [-1, 1]^2 of what that leaves; and of their mirror images."""
-    sides = (1, -1) if mirrored else (1,)
+def _ten_crops(share: float) -> Tensor:
+    """Maps of crops of `share` of the side from the four corners and the middle, and of their mirror images."""
     left = 1 - share
-    return torch.tensor([[[side * share, 0, x * left], [0, share, y * left]] for side in sides for x, y in places])
+    places = [(-1, -1), (1, -1), (-1, 1), (1, 1), (0, 0)]
+    return torch.tensor([[[side * share, 0, x * left], [0, share, y * left]] for side in (1, -1) for x, y in places])
 
-
-_CENTRE = ((0, 0),)
-_CORNERS = ((-1, -1), (1, -1), (-1, 1), (1, 1))
 
 VIEWS = {
-    "published": Views(CropScheme(beta=0.08, alpha=0, jitter=0), _grid(224 / 256, _CORNERS + _CENTRE, mirrored=True)),
-    "mirrored": Views(CropScheme(beta=1, gamma=1, alpha=0, jitter=0), _grid(1.0, _CENTRE, mirrored=True)),
-    "whole": Views(CropScheme(beta=1, gamma=1, alpha=0, jitter=0, flip=0), _grid(1.0, _CENTRE, mirrored=False)),
+    "published": Views(CropScheme(beta=0.08, alpha=0, jitter=0), _ten_crops(224 / 256)),
+    "whole": Views(CropScheme(beta=1, gamma=1, alpha=0, jitter=0, flip=0), torch.eye(2, 3)[None]),
 }
 """`published`: crops of 8 to 100 % of the area, mirrored half of the time; ten crops in the test. In a picture of 32
-pixels that hides what it shows, and so the others leave it whole. With `whole`, the stream sees what `probes.probe`
-sees."""
+pixels that hides what it shows, and so `whole` leaves it whole: the stream then sees what `probe` sees."""
 
 
 def probe_streaming(
@@ -125,7 +120,7 @@ def _train(
     side: int,
     at: tuple[int, int],
 ) -> dict[str, float]:
-    """One pass in an order of its own, given by `at`, the seed and the epoch: each layer's share told right."""
+    """One pass in an order of its own, given by `at`, the seed and the epoch: each layer's accuracy."""
     heads.train()
     order, size = torch.from_numpy(np.random.default_rng(at).permutation(len(data))), min(BATCH, len(data))
     right = torch.zeros(len(heads), device=data.device)
@@ -146,7 +141,7 @@ def _train(
 
 @torch.no_grad()
 def _test(heads: nn.ModuleDict, read: Reader, data: LabelledImages, tested: Tensor, side: int) -> dict[str, float]:
-    """Each layer's share of test pictures told right, by the sum of the logits of all views."""
+    """Each layer's accuracy on the test set, by the sum of the logits of all views."""
     heads.eval()
     right = torch.zeros(len(heads), device=data.device)
     for images, labels in zip(data.test_images.split(BATCH), data.test_labels.split(BATCH)):

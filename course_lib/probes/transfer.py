@@ -1,4 +1,4 @@
-"""Frozen layers: conv1 to conv_k stay as something has trained them, and the layers above are trained anew with labels.
+"""Frozen layers: conv1 to conv_k stay as something has trained them, and the layers above are retrained with labels.
 
 A probe asks what a linear classifier reads from a layer; this asks what a whole network can make of it. Asano et al.
 2020 do so with conv1 and conv2 from one image, and with a scattering transform in their place. Taught in notebook 07.
@@ -8,30 +8,28 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import partial
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from course_lib.data.datasets import LabelledImages
 from course_lib.networks.alexnet import LAYERS, AlexNet, head
-from course_lib.networks.scattering import channels
 from course_lib.networks.trunk import forget_statistics
 from course_lib.pretext.method import Batch, Method
 from course_lib.pretext.recipes import Recipe
-from course_lib.probes.frozen import FrozenMaps, begin_above, freeze, frozen_maps, run_layers, scattered
+from course_lib.probes.frozen import FrozenMaps, begin_above, freeze, frozen_maps, run_layers
 from course_lib.probes.result import ProbeResult
 from course_lib.profiles import Course
 from course_lib.support import distributed
 from course_lib.support.code import hash_of_spine
 from course_lib.support.errors import CourseError
-from course_lib.support.files import runs_folder, write_file
+from course_lib.support.files import runs_folder
 from course_lib.support.machine import release_memory
 from course_lib.training.checkpoints import Checkpoints
 from course_lib.training.loop import fit
@@ -40,7 +38,6 @@ from course_lib.training.trained import describe_labelled, hash_of, hash_weights
 PICTURES = {"quick": (400, 600), "standard": (50_000, 10_000), "paper": (1_281_167, 50_000)}
 """Labelled pictures to retrain with, and to test with, at each profile: few at `quick`, which trains twenty times."""
 
-_LEAST_SPREAD = 1e-8  # BatchNorm's eps: the second order's variances are as small as the usual 1e-5
 _BATCH = 100
 _SETTLE = 2_000  # pictures
 
@@ -75,7 +72,7 @@ class Retrained(Method):
         return self.head(run_layers(self.trunk, maps, self.depth, len(LAYERS)).flatten(1))
 
     def loss(self, data: FrozenMaps, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Cross-entropy of the labels, and the share told right; each picture is mirrored half of the time."""
+        """Cross-entropy of the labels, and the accuracy; each picture is mirrored half of the time."""
         labels = data.labels[batch.index]
         logits = self(data.read(batch.index, batch.uniform(1)[:, 0] < 0))
         return F.cross_entropy(logits, labels), (logits.argmax(1) == labels).float().mean()
@@ -99,24 +96,10 @@ def retrain(
     method = Retrained(new, frozen, len(data.classes), course.profile.hidden).to(course.device)
     facts = {"tuned": tuned, "taken": [hash_weights(getattr(new, layer)) for layer in LAYERS[:depth]]}
     maps = partial(frozen_maps, new, frozen)
-    return _train(f"{name}, {describe_depth(depth, tuned)}", depth, method, maps, data, course, steps, facts)
+    return train_above(f"{name}, {describe_depth(depth, tuned)}", depth, method, maps, data, course, steps, facts)
 
 
-def retrain_scattering(data: LabelledImages, course: Course, steps: int = 0) -> ProbeResult:
-    """The same with a scattering transform in place of conv1 and conv2, then BatchNorm, and conv3 to conv5 as ever.
-
-    The network's own conv1 and conv2 are there and have nothing to do. Raises CourseError where kymatio is missing.
-    """
-    data = data.to(course.device)
-    new = begin_above(None, 0, course)
-    conv, *rest = new.conv3
-    conv = nn.Conv2d(channels(), conv.out_channels, conv.kernel_size, padding=conv.padding, bias=False)
-    new.conv3 = nn.Sequential(nn.BatchNorm2d(channels(), _LEAST_SPREAD), conv, *rest)
-    method = Retrained(new, 2, len(data.classes), course.profile.hidden).to(course.device)
-    return _train("scattering", 2, method, scattered, data, course, steps, {"scattering": channels()})
-
-
-def _train(
+def train_above(
     title: str,
     depth: int,
     method: Retrained,
@@ -144,7 +127,7 @@ def _train(
         del train  # large
         test = maps(data.test_images, data.test_labels, copies=1)
         known = ProbeResult(_layer(depth), accuracy_of(method, test), train_accuracy, recipe.weight_decay, len(test))
-        _keep(path, known, checkpoints)
+        checkpoints.finish(path, json.dumps(asdict(known)))
         release_memory()
     print(f"{title}: {known.accuracy:.1%} right")
     return known
@@ -152,7 +135,7 @@ def _train(
 
 @torch.no_grad()
 def settle(method: Retrained, maps: FrozenMaps) -> None:
-    """Measure the means and spreads of BatchNorm in the trained layers anew, for the weights as they ended.
+    """Measure the means and spreads of BatchNorm in the trained layers again, for the weights as they ended.
 
     The running ones begin at 0 and 1 and lag behind. After a short training above layers that answer softly, that alone
     took the accuracy down to guessing.
@@ -167,7 +150,7 @@ def settle(method: Retrained, maps: FrozenMaps) -> None:
 
 @torch.inference_mode()
 def accuracy_of(method: Retrained, maps: FrozenMaps) -> float:
-    """The share of pictures told right, none of them mirrored."""
+    """The accuracy on these pictures, none of them mirrored."""
     method.eval()
     right = 0
     for index in torch.arange(len(maps), device=maps.labels.device).split(_BATCH):
@@ -187,17 +170,6 @@ def _read(path: Path) -> ProbeResult | None:
         return None
 
 
-def _keep(path: Path, result: ProbeResult, checkpoints: Checkpoints) -> None:
-    if distributed.rank():
-        return
-    try:
-        write_file(path, json.dumps(asdict(result)))
-    except CourseError as error:  # a full disk must not cost the training
-        print(f"{error}. The result can be used here and now, but it is not kept.")
-    else:
-        checkpoints.clear()
-
-
 def _describe(data: LabelledImages) -> dict[str, str]:
     test = data.test_images.cpu().numpy().tobytes() + data.test_labels.cpu().numpy().tobytes()
     return describe_labelled(data) | {"test": hashlib.sha256(test).hexdigest()}
@@ -210,16 +182,3 @@ def describe_depth(depth: int, tuned: bool = False) -> str:
     if tuned:
         return f"fine-tuned from conv{depth}"
     return "conv1 frozen" if depth == 1 else f"conv1 to conv{depth} frozen"
-
-
-def same_order(one: Sequence[float], other: Sequence[float]) -> float:
-    """Of all pairs of networks, the share that two lists of their accuracies put in the same order.
-
-    1: the same ranking; 0: the reverse; a pair that is level in one of the lists counts half. It is (1 + tau) / 2 with
-    Kendall's tau. Raises ValueError for lists of different lengths, or of fewer than two.
-    """
-    if len(one) != len(other) or len(one) < 2:
-        raise ValueError(f"two lists of the same length, at least 2, are needed; got {len(one)} and {len(other)}")
-    pairs = list(combinations(range(len(one)), 2))
-    signs = [(one[i] - one[j]) * (other[i] - other[j]) for i, j in pairs]
-    return sum(1.0 if sign > 0 else 0.5 if sign == 0 else 0.0 for sign in signs) / len(pairs)

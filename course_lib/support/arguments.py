@@ -1,6 +1,9 @@
-"""What a user types on the command line: lists, numbers, paths, and errors as sentences."""
+"""What a user types on the command line: commands, lists, numbers, and errors as sentences."""
 
 from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
 
 import click
 
@@ -16,6 +19,25 @@ class Sentences(click.Group):
             return super().invoke(context)
         except CourseError as error:
             raise click.UsageError(str(error)) from None
+
+
+class LazyCommands(Sentences):
+    """Commands that are imported only when they are asked for.
+
+    places: the module of each command, where it has the name that users type.
+    """
+
+    def __init__(self, places: dict[str, str], **settings: Any) -> None:
+        super().__init__(**settings)
+        self._places = places
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """All names, in alphabetical order."""
+        return sorted(self._places)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """The command of that name; None where there is none."""
+        return getattr(import_module(self._places[name]), name) if name in self._places else None
 
 
 def names(text: str) -> list[str]:

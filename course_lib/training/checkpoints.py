@@ -96,11 +96,20 @@ class Checkpoints:
                     return True
         return False
 
-    def clear(self) -> None:
-        """Remove both, once the training is done and kept elsewhere."""
-        if not rank():
-            for path in (self.path, self.previous):
-                path.unlink(missing_ok=True)
+    def finish(self, path: Path, result: bytes | str) -> None:
+        """Keep what the training gave in `path`, and remove both states. A full disk is said, and costs no training.
+
+        Only the first of several processes writes.
+        """
+        if rank():
+            return
+        try:
+            write_file(path, result)
+        except CourseError as error:
+            print(f"{error}. What was trained can be used here and now, but it is not kept.")
+        else:
+            for state in (self.path, self.previous):
+                state.unlink(missing_ok=True)
 
     def _parse(self, content: bytes) -> State:
         tensors = load(content)  # first, since it knows whether the file is whole

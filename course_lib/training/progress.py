@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,9 +13,6 @@ from course_lib.pictures.live import LEAST_PAUSE, LivePicture
 from course_lib.pretext.method import Method
 from course_lib.pretext.recipes import Recipe
 from course_lib.support.machine import memory_used
-
-if TYPE_CHECKING:
-    pass
 
 _LARGEST_SHARE = 0.05  # of the time that drawing may take
 

@@ -179,9 +179,9 @@ class Training:
     def _begin_round(self, number: int) -> None:
         self.method.eval()
         with self.arithmetic.autocast(self.device):
-            made_anew = self.method.begin_round(self.data, self.seed, number)
+            drawn_again = self.method.begin_round(self.data, self.seed, number)
         self.method.train()
-        for parameter in made_anew:
+        for parameter in drawn_again:
             for value in self.optimiser.state.get(parameter, {}).values():
                 value.zero_()
 

@@ -20,8 +20,7 @@ from course_lib.pretext.recipes import Recipe
 from course_lib.profiles import Course
 from course_lib.support import distributed
 from course_lib.support.code import hash_of_spine
-from course_lib.support.errors import CourseError
-from course_lib.support.files import runs_folder, write_file
+from course_lib.support.files import runs_folder
 from course_lib.support.front_end import has_front_end
 from course_lib.training.checkpoints import Checkpoints
 from course_lib.training.loop import fit
@@ -77,7 +76,7 @@ def pretrain(
     steps, rate, batch: of the training, its length, its highest learning rate, and the crops or pictures of a step; 0
     takes the recipe's for the profile.
     compiled: as in `fit`. "The same" is decided by a hash of everything that the outcome depends on: method, sizes,
-    seed, recipe, the data's own pixels, and the code of the library: change a method, and it is trained anew. A
+    seed, recipe, the data's own pixels, and the code of the library: change a method, and it is trained again. A
     training that was interrupted goes on where it was when it is asked for again.
     Raises CourseError for an unknown method, and for one that is not meant for the profile.
     """
@@ -94,13 +93,8 @@ def pretrain(
         data = data.to(course.device)
     checkpoints = Checkpoints(runs_folder("checkpoints") / file, hash_of(facts))
     history = fit(method, data, recipe, course.seed, name, checkpoints, compiled)
-    if history.stopped is None and not distributed.rank():
-        try:
-            _save(path, method, history, facts)
-        except CourseError as error:  # a full disk must not cost the training
-            print(f"{error}. The network can be used here and now, but it is not kept.")
-        else:
-            checkpoints.clear()
+    if history.stopped is None:
+        checkpoints.finish(path, _packed(method, history, facts))
     return Trained(method, history, recipe, loaded=False, seen=has_front_end())
 
 
@@ -164,12 +158,13 @@ def hash_weights(module: nn.Module) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _save(path: Path, method: nn.Module, history: History, facts: dict[str, Any]) -> None:
+def _packed(method: nn.Module, history: History, facts: dict[str, Any]) -> bytes:
+    """A finished training as a file's content."""
     tensors = {f"method.{key}": value.contiguous() for key, value in method.state_dict().items()}
     numbers = {"seconds": history.seconds, "precision": history.precision}
     for key in ("loss", "accuracy", "film", "film_steps"):
         tensors[f"history.{key}"] = getattr(history, key).contiguous()
-    write_file(path, save(tensors, {"facts": json.dumps(facts), "history": json.dumps(numbers)}))
+    return save(tensors, {"facts": json.dumps(facts), "history": json.dumps(numbers)})
 
 
 def _load(path: Path, method: nn.Module) -> History | None:

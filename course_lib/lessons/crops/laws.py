@@ -1,4 +1,4 @@
-"""The laws that a scheme draws its crops by, as cumulative distributions: for pictures, and for tests.
+"""The laws that a scheme draws its crops by, as cumulative distributions, and how crops are spread beside them.
 
 They hold for crops that fit; a crop too large for its angle is shrunk, and its area is then smaller than was drawn.
 """
@@ -9,9 +9,14 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from course_lib.data.crops import Crops, CropScheme
 from course_lib.data.sources import Source
+from course_lib.pictures.figures import Picture
+from course_lib.support.palette import COUNTED, LAW
+
+AXIS_LABELS = {"area": "area, as a share of the image's", "ratio": "height / width", "angle": "angle in degrees"}
 
 
 def area_law(scheme: CropScheme, share: np.ndarray) -> np.ndarray:
@@ -51,3 +56,17 @@ def _uniform(values: np.ndarray, low: float, high: float) -> np.ndarray:
     if high - low < 1e-9:  # all in one place
         return (values >= high - 1e-9).astype(float)
     return np.clip((values - low) / (high - low), 0, 1)
+
+
+def crop_histograms(source: Source, crops: Crops, scheme: CropScheme) -> Picture:
+    """How crops are spread over area, ratio and angle, and the laws that the scheme drew them by."""
+    figure = Figure(figsize=(9, 2.4), layout="constrained")
+    values = measured(source, crops)
+    for axes, (name, (law, edges)) in zip(figure.subplots(1, 3), LAWS.items()):
+        axes.hist(values[name], bins=edges, color=COUNTED)
+        axes.stairs(len(crops) * np.diff(law(scheme, edges)), edges, color=LAW, linewidth=2)
+        axes.set(xlabel=AXIS_LABELS[name], yticks=[])
+    figure.axes[1].set_xscale("log", base=2)
+    share = values["area"]
+    words = f"median share of the area {np.median(share):.2f}, {(share < 0.1).mean():.0%} of the crops below a tenth"
+    return Picture(figure, f"How {len(crops):,} crops are spread; the lines are the laws they were drawn by; {words}")

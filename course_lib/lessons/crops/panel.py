@@ -1,4 +1,4 @@
-"""The pictures that sliders move: pure functions of their parameters, composed in numpy so that they take no time.
+"""The pictures of the crop explorer: pure functions of a scheme's numbers, drawn in a few milliseconds (notebook 01).
 
 A panel of crops shows the source images with some crops outlined; beside them the crops; below them how area, ratio
 and angle are spread, with the law that they were drawn by.
@@ -6,22 +6,23 @@ and angle are spread, with the law that they were drawn by.
 
 from __future__ import annotations
 
-import functools
 import math
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 from torch import Tensor
 
 from course_lib.data.crops import Crops, CropScheme, Parts
-from course_lib.data.laws import LAWS, measured
 from course_lib.data.render import render
 from course_lib.data.sources import Source
-from course_lib.pictures.figures import AXIS_LABELS, COLOURS, PEN_COLOURS, draw_outlines, paste, photograph, to_pixels
+from course_lib.lessons.crops.laws import AXIS_LABELS, LAWS, measured
+from course_lib.pictures.drawing import Paper
+from course_lib.pictures.figures import draw_outlines, photograph, tile, to_pixels
 from course_lib.support.errors import unknown
+from course_lib.support.palette import COUNTED, LAW, PENS, rgb
 
 SIDES = (8, 16, 32, 64)
 """Sides of a crop, in pixels, that the sheet can show: each divides its cell."""
@@ -54,45 +55,44 @@ def crop_panel(
     seed: int = 0,
     parts: Parts | None = None,
     backdrop: Backdrop | None = None,
-) -> np.ndarray:
-    """A panel of 64 crops of `side` pixels: (height, width, 3) uint8, of one size for all values.
+) -> tuple[np.ndarray, str]:
+    """64 crops of `side` pixels: pixels (height, width, 3) uint8, of one size for all values, and words.
 
     parts: functions to use in place of the library's. backdrop: of this source, to save the time of making it.
     Raises ValueError for a side that is not in SIDES.
     """
-    crops = counted_crops(source, scheme, seed, parts)
-    return compose_panel(source, scheme, crops, measured(source, crops), side, backdrop or make_backdrop(source))
-
-
-def counted_crops(source: Source, scheme: CropScheme, seed: int = 0, parts: Parts | None = None) -> Crops:
-    """The crops whose numbers a panel counts; it shows the first 64 of them."""
-    return scheme.sample(source, _COUNTED, seed, parts=parts)
-
-
-def compose_panel(
-    source: Source, scheme: CropScheme, crops: Crops, numbers: dict[str, np.ndarray], side: int, backdrop: Backdrop
-) -> np.ndarray:
-    """`crop_panel` from crops, and their numbers as `measured` gives them, that are there already."""
     if side not in SIDES:
         raise ValueError(f"side must be one of {', '.join(map(str, SIDES))}, got {side}")
-    shown = crops[: _COLUMNS**2]
+    crops = scheme.sample(source, _COUNTED, seed, parts=parts)
+    numbers, shown = measured(source, crops), crops[: _COLUMNS**2]
     canvas = np.full((_SHEET, _LEFT + 3 * _GAP + _SHEET, 3), 255, np.uint8)
-    canvas[:_TOP, :_LEFT] = outlined(backdrop, shown[: len(PEN_COLOURS)])
-    for i, (name, values) in enumerate(numbers.items()):
-        chart = histogram(name, values, scheme)
-        bottom = _SHEET - (2 - i) * (chart.shape[0] + 1)
-        canvas[bottom - chart.shape[0] : bottom, :_LEFT] = chart
-    canvas[:, -_SHEET:] = sheet(to_pixels(render(source, shown, side, torch.uint8)))
-    return canvas
+    canvas[:_TOP, :_LEFT] = _outlined(backdrop or make_backdrop(source), shown[: len(PENS)])
+    bottom = _SHEET
+    for name, values in reversed(numbers.items()):
+        chart = _histogram(name, values, scheme)
+        canvas[bottom - len(chart) : bottom, :_LEFT] = chart
+        bottom -= len(chart) + 1
+    canvas[:, -_SHEET:] = _sheet(to_pixels(render(source, shown, side, torch.uint8)))
+    return canvas, _in_words(source, scheme, side, numbers["area"])
 
 
-def sheet(pixels: np.ndarray) -> np.ndarray:
+def _in_words(source: Source, scheme: CropScheme, side: int, share: np.ndarray) -> str:
+    """What a panel shows, for screen readers."""
+    return (
+        f"Crops of {source.name} at {side} px: beta {scheme.beta:.1e}, gamma {scheme.gamma:.2f}, alpha "
+        f"{scheme.alpha:.0f}, flip {scheme.flip:.1f}, jitter {scheme.jitter:.1f}, {scheme.area_law} area. Half of them "
+        f"cover less than {np.median(share):.0%} of their image, and {(share < 0.1).mean():.0%} less than a tenth."
+    )
+
+
+def _sheet(pixels: np.ndarray) -> np.ndarray:
     """64 crops (64, side, side, 3) uint8 in eight rows; those that are outlined have a frame in their colour."""
     step = _CELL + _GAP
-    canvas = np.full((_SHEET, _SHEET, 3), 255, np.uint8)
-    for i, colour in enumerate(PEN_COLOURS):
-        canvas[: step + _GAP, i * step : (i + 1) * step + _GAP] = colour
-    paste(canvas[_GAP:, _GAP:], pixels, _COLUMNS, _CELL // pixels.shape[1], _GAP)
+    crops = tile(pixels, _COLUMNS, _CELL // pixels.shape[1], _GAP)
+    canvas = np.pad(crops, ((_GAP, _GAP), (_GAP, _GAP), (0, 0)), constant_values=255)
+    for i, colour in enumerate(PENS):
+        canvas[: step + _GAP, i * step : (i + 1) * step + _GAP] = rgb(colour)
+        canvas[_GAP:step, i * step + _GAP : (i + 1) * step] = crops[:_CELL, i * step : i * step + _CELL]
     return canvas
 
 
@@ -113,7 +113,7 @@ def make_backdrop(source: Source) -> Backdrop:
     return Backdrop(pixels, places)
 
 
-def outlined(backdrop: Backdrop, crops: Crops) -> np.ndarray:
+def _outlined(backdrop: Backdrop, crops: Crops) -> np.ndarray:
     """The source images with crops outlined, or where an image is too small for that, with a frame about it."""
     places = torch.from_numpy(backdrop.places[crops.source.long()])
     corners = crops.corners * places[:, None, 4:] + places[:, None, :2]
@@ -121,47 +121,25 @@ def outlined(backdrop: Backdrop, crops: Crops) -> np.ndarray:
     return draw_outlines(backdrop.pixels, torch.where(places[:, None, 2:3] < 24, frames, corners))
 
 
-def histogram(name: str, values: np.ndarray, scheme: CropScheme) -> np.ndarray:
+def _histogram(name: str, values: np.ndarray, scheme: CropScheme) -> np.ndarray:
     """How one number of the crops is spread, and the law that it was drawn by as a line: pixels uint8."""
     law, edges = LAWS[name]
     counts, expected = np.histogram(values, edges)[0], len(values) * np.diff(law(scheme, edges))
-    canvas, left, width = _axes(name).copy(), *_bar_places(len(counts))
     scale = _BARS / max(counts.max(), expected.max(), 1)
-    for i, count in enumerate(counts):
-        canvas[_BARS - round(count * scale) : _BARS, left + i * width : left + (i + 1) * width - 1] = _BAR_COLOUR
-    heights = _BARS - np.round(expected * scale).astype(int)
-    for i, y in enumerate(heights):
-        canvas[max(y - 1, 0) : y + 1, left + i * width : left + (i + 1) * width] = _LAW_COLOUR
-    for i, (y, after) in enumerate(zip(heights, heights[1:]), 1):
-        canvas[min(y, after) : max(y, after), left + i * width - 1 : left + i * width + 1] = _LAW_COLOUR
-    return canvas
-
-
-@functools.cache
-def _axes(name: str) -> np.ndarray:
-    edges, (left, width) = LAWS[name][1], _bar_places(len(LAWS[name][1]) - 1)
-    canvas = Image.new("RGB", (_LEFT, _BARS + 30), "white")
-    pen, font = ImageDraw.Draw(canvas), ImageFont.load_default(11)
-    pen.line((left, _BARS, _LEFT - left, _BARS), fill="black")
+    width = (_LEFT - 12) // len(counts)
+    margin = (_LEFT - width * len(counts)) // 2
+    paper, bins = Paper(_LEFT, _BARS + 30, margin, margin, size=11), margin + width * np.arange(len(edges))
+    for x, count in zip(bins.tolist(), counts.tolist()):
+        paper.pen.rectangle((x, _BARS - round(count * scale), x + width - 2, _BARS), fill=COUNTED)
+    paper.pen.line((margin, _BARS, _LEFT - margin, _BARS), fill="black")
+    stairs = np.stack([bins.repeat(2)[1:-1], (_BARS - expected * scale).repeat(2)], 1)
+    paper.pen.line(stairs.ravel().tolist(), fill=LAW, width=2)
     for value, text in _TICKS[name].items():
-        x = left + width * float(np.interp(value, edges, np.arange(len(edges))))
-        pen.line((x, _BARS, x, _BARS + 3), fill="black")
-        pen.text((x, _BARS + 3), text, fill="black", font=font, anchor="ma")
-    pen.text((_LEFT / 2, _BARS + 15), AXIS_LABELS[name], fill="black", font=font, anchor="ma")
-    return np.array(canvas)
-
-
-def _bar_places(count: int) -> tuple[int, int]:
-    """Left edge of the first bar, and a bar's width."""
-    width = (_LEFT - 12) // count
-    return (_LEFT - width * count) // 2, width
-
-
-def _rgb(colour: str) -> tuple[int, ...]:
-    return tuple(bytes.fromhex(colour[1:]))
-
-
-_BAR_COLOUR, _LAW_COLOUR = _rgb("#9ec9e2"), _rgb(COLOURS["deepcluster"])
+        share = float(np.interp(value, edges, np.linspace(0, 1, len(edges))))
+        paper.stroke(share, _BARS, _BARS + 3)
+        paper.write(paper.at(share), _BARS + 3, text, "ma")
+    paper.write(_LEFT / 2, _BARS + 15, AXIS_LABELS[name], "ma")
+    return paper.pixels
 
 
 def weaken(scheme: CropScheme, part: str, strength: float) -> CropScheme:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -34,3 +36,19 @@ def psnr(pixels: Tensor, exact: Tensor) -> float:
     """Peak signal-to-noise ratio in dB of pixels in [-1, 1], a range of 2; infinite where they are equal."""
     error = (pixels.double() - exact.double()).square().mean().item()
     return 10 * math.log10(4 / error) if error else math.inf
+
+
+def cut_pieces(images: Sequence[Tensor], count: int, side: int, seed: int = 0) -> list[Tensor]:
+    """`count` squares (3, side, side) uint8 cut out of images (3, H, W) at random places, from each image in turn.
+
+    A stand-in for many images where there are few. Raises ValueError where an image is smaller than a piece.
+    """
+    if (least := min(min(image.shape[1:]) for image in images)) < side:
+        raise ValueError(f"pieces of {side} pixels do not fit into an image with a side of {least}")
+    rng = np.random.default_rng(seed)
+    pieces = []
+    for i in range(count):
+        image = images[i % len(images)]
+        top, left = (int(rng.integers(0, size - side + 1)) for size in image.shape[1:])
+        pieces.append(image[:, top : top + side, left : left + side].contiguous())
+    return pieces

@@ -1,4 +1,4 @@
-"""The pictures of notebook 10: where layers are, accuracies over four kinds of depth, and a panel at one depth."""
+"""Where layers are, accuracies over four kinds of depth, and a panel of all networks at one depth (notebook 10)."""
 
 from __future__ import annotations
 
@@ -8,18 +8,16 @@ import ipywidgets as widgets
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from PIL import Image, ImageDraw, ImageFont
 
-from course_lib.lessons.depths.depth import AXES, LABELS, ONE_IMAGE, RANDOM, Accuracies, Curve, Place, curve, read_at
+from course_lib.lessons.depths.depth import AXES, LABELS, ONE_IMAGE, RANDOM, Accuracies, Place, curve, read_at
+from course_lib.pictures.drawing import Paper
 from course_lib.pictures.figures import Picture
 from course_lib.pictures.panel import Panel, named_slider, panel_over
+from course_lib.support.palette import ASIDE, BLACK, GREY, NETWORK_COLOURS, NETWORK_MARKERS
 
-COLOURS = {"alexnet": "#0072B2", "resnet18": "#D55E00", "resnet50": "#009E73", "efficientnet_b0": "#CC79A7"}
-MARKERS = {"alexnet": "o", "resnet18": "s", "resnet50": "D", "efficientnet_b0": "^"}
 _LINES = {RANDOM: ":", ONE_IMAGE: "-", LABELS: "--"}
-
 _NAMES = 24  # in a row of a panel at most
-_WIDE, _ROW, _LEFT, _RIGHT = 640, 34, 150, 60  # pixels
+_ROW = 34  # pixels
 
 Places = Mapping[str, Sequence[Place]]
 """The places of each network's layers, by its name."""
@@ -34,7 +32,7 @@ def where_layers_are(places: Places, title: str) -> Picture:
         )
         for i, (network, of) in enumerate(places.items()):
             groups = _together(of, name)
-            axes.plot(list(groups), [i] * len(groups), color=COLOURS[network], marker=MARKERS[network])
+            axes.plot(list(groups), [i] * len(groups), color=NETWORK_COLOURS[network], marker=NETWORK_MARKERS[network])
             _names(axes, groups, i)
             words.append(f"by {name}, {network} ends at {AXES[name].read(list(groups)[-1])}")
         axes.set_yticks(range(len(places)), list(places))
@@ -110,8 +108,8 @@ def readings(measured: Mapping[str, Accuracies], places: Places, title: str) -> 
 
 def _line(axes: Axes, network: str, kind: str, depths: Sequence[float], heights: Sequence[float]) -> None:
     own = kind == ONE_IMAGE
-    look = {"marker": MARKERS[network], "markersize": 6 if own else 3, "linewidth": 2 if own else 1}
-    axes.plot(depths, heights, _LINES[kind], color=COLOURS[network], label=f"{network}, {kind}", **look)
+    look = {"marker": NETWORK_MARKERS[network], "markersize": 6 if own else 3, "linewidth": 2 if own else 1}
+    axes.plot(depths, heights, _LINES[kind], color=NETWORK_COLOURS[network], label=f"{network}, {kind}", **look)
 
 
 def _ends(shares: Mapping[str, float]) -> str:
@@ -126,65 +124,43 @@ def place_panel(measured: Mapping[str, Accuracies], places: Places, axis: str, s
     3) uint8, of one size for every axis and share, and words.
     """
     every = [AXES[axis].depth(place) for of in places.values() for place in of]
-    depth = min(every) + share * (max(every) - min(every))
-    half = _ROW * len(measured)
-    canvas = Image.new("RGB", (_WIDE, 2 * half + 84), "white")
-    pen, font, said = ImageDraw.Draw(canvas), ImageFont.load_default(13), []
-    mark = _across(share)
-    pen.line((mark, 8, mark, half + 14), fill="black", width=2)
-    pen.text((_LEFT, half + 22), f"{AXES[axis].words}: {AXES[axis].read(depth)}", fill="black", font=font)
-    pen.text((_LEFT, 2 * half + 60), "bar: RotNet, grey: untrained, black: labels", fill="#555555", font=font)
+    low, high = min(every), max(every)
+    depth, half, said = low + share * (high - low), _ROW * len(measured), []
+    paper = Paper(640, 2 * half + 84, left=150, right=60)
+    paper.stroke(share, 8, half + 14, width=2)
+    paper.write(paper.at(0), half + 29, f"{AXES[axis].words}: {AXES[axis].read(depth)}")
+    paper.write(paper.at(0), 2 * half + 67, "bar: RotNet, grey: untrained, black: labels", colour=ASIDE)
     for i, (network, by_kind) in enumerate(measured.items()):
-        _track(pen, font, network, places[network], axis, (min(every), max(every)), 24 + _ROW * i)
+        layers = [(AXES[axis].depth(place) - low) / (high - low) for place in places[network]]
+        _draw_track(paper, 24 + _ROW * i, network, layers)
         curves = {kind: curve(places[network], shares, axis) for kind, shares in by_kind.items()}
-        said.append(_bar(pen, font, network, curves, depth, half + 52 + _ROW * i))
-    return np.asarray(canvas), f"By {axis}, at {AXES[axis].read(depth)} ({AXES[axis].words}): {'; '.join(said)}"
+        first, *_, last = curves[ONE_IMAGE][0]
+        inside = first - 1e-9 <= depth <= last + 1e-9
+        read = {kind: read_at(min(max(depth, first), last), *one) for kind, one in curves.items()} if inside else {}
+        _draw_reading(paper, half + 63 + _ROW * i, network, read)
+        words = ", ".join(f"{kind} {share:.0%}" for kind, share in read.items())
+        said.append(f"{network} {words or 'has no layer here'}")
+    return paper.pixels, f"By {axis}, at {AXES[axis].read(depth)} ({AXES[axis].words}): {'; '.join(said)}"
 
 
-def _across(share: float) -> float:
-    return _LEFT + share * (_WIDE - _LEFT - _RIGHT)
-
-
-def _track(
-    pen: ImageDraw.ImageDraw,
-    font: ImageFont.ImageFont,
-    network: str,
-    of: Sequence[Place],
-    axis: str,
-    ends: tuple[float, float],
-    y: int,
-) -> None:
-    """A network's layers as dots on its line."""
-    xs = [_across((AXES[axis].depth(place) - ends[0]) / (ends[1] - ends[0])) for place in of]
-    pen.text((_LEFT - 16, y), network, fill="black", font=font, anchor="rm")
-    pen.line((xs[0], y, xs[-1], y), fill=COLOURS[network], width=3)
+def _draw_track(paper: Paper, y: float, network: str, layers: Sequence[float]) -> None:
+    """A network's layers, shares of the whole depth, as dots on its line."""
+    colour, xs = NETWORK_COLOURS[network], [paper.at(share) for share in layers]
+    paper.name(y, network)
+    paper.pen.line((xs[0], y, xs[-1], y), fill=colour, width=3)
     for x in xs:
-        pen.ellipse((x - 5, y - 5, x + 5, y + 5), fill=COLOURS[network], outline="white")
+        paper.pen.ellipse((x - 5, y - 5, x + 5, y + 5), fill=colour, outline="white")
 
 
-def _bar(
-    pen: ImageDraw.ImageDraw,
-    font: ImageFont.ImageFont,
-    network: str,
-    curves: Mapping[str, Curve],
-    depth: float,
-    top: int,
-) -> str:
+def _draw_reading(paper: Paper, y: float, network: str, read: Mapping[str, float]) -> None:
     """RotNet's accuracy as a bar, with a grey stroke at the untrained network's and a black one at the labels'."""
-    pen.text((_LEFT - 16, top + 11), network, fill="black", font=font, anchor="rm")
-    first, *_, last = curves[ONE_IMAGE][0]
-    if not first - 1e-9 <= depth <= last + 1e-9:
-        pen.text((_LEFT, top + 11), "has no layer here", fill="#555555", font=font, anchor="lm")
-        return f"{network} has no layer here"
-    shares = {kind: read_at(min(max(depth, first), last), *one) for kind, one in curves.items()}
-    pen.rectangle((_LEFT, top, _across(shares[ONE_IMAGE]), top + 22), fill=COLOURS[network])
-    for kind, colour in ((RANDOM, "#999999"), (LABELS, "black")):
-        x = _across(shares[kind])
-        pen.line((x, top - 3, x, top + 25), fill=colour, width=3)
-    pen.text(
-        (_across(max(shares.values())) + 8, top + 11), f"{shares[ONE_IMAGE]:.0%}", fill="black", font=font, anchor="lm"
-    )
-    return f"{network} " + ", ".join(f"{kind} {share:.0%}" for kind, share in shares.items())
+    paper.name(y, network)
+    if not read:
+        paper.write(paper.at(0), y, "has no layer here", colour=ASIDE)
+        return
+    paper.bar(y, read[ONE_IMAGE], NETWORK_COLOURS[network], words_at=max(read.values()))
+    for kind, colour in ((RANDOM, GREY), (LABELS, BLACK)):
+        paper.stroke(read[kind], y - 14, y + 14, width=3, colour=colour)
 
 
 def explore_places(measured: Mapping[str, Accuracies], places: Places) -> Panel:

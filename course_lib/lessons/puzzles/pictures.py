@@ -1,23 +1,23 @@
-"""The pictures of notebook 09: puzzles, how they are solved by short cuts, a memory bank, who is near whom."""
+"""Puzzles and the panel of them, what solves them by shortcuts, a memory bank, and invariance (notebook 09)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import ipywidgets as widgets
 import numpy as np
 import torch
-import torch.nn.functional as F
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 from torch import Tensor
 
 from course_lib.data.datasets import CropDataset
-from course_lib.pictures.figures import RIGHT, WRONG, Picture, crop_rows, draw_outlines, photograph, tile, to_pixels
+from course_lib.pictures.figures import Picture, crop_rows, draw_outlines, photograph, tile, to_pixels
 from course_lib.pictures.panel import Panel, named_slider, panel_over
-from course_lib.pretext.puzzles import DRAWS, GRID, TILES, Tricks, assemble, cut, deal, distances, is_grey, places_of
+from course_lib.pretext.puzzles import DRAWS, GRID, TILES, Tricks, assemble, cut, deal, hamming, is_grey, places_of
+from course_lib.support.palette import ASIDE, BARS, RIGHT, WRONG
 
-_BARS = ("#0072B2", "#E69F00", "#CC79A7")
-_HATCHES = ("", "//", "..")  # a second mark beside the colour
 _TILE = 64  # pixels of a tile in a panel
 _GAP = 6
 
@@ -36,24 +36,19 @@ def puzzle_panel(
     lying = crops.tiles(GRID, tricks.gap, places_of(draws, tricks))
     height = GRID * (_TILE + _GAP) - _GAP
     drawn = draw_outlines(photograph(data.source, int(crops.source)), lying.corners)
-    pictures = [_to_height(drawn, height), _spaced(tiles[0]), _spaced(deal(tiles, order[None])[0])]
+    size = max(1, round(height * drawn.shape[1] / drawn.shape[0])), height
+    small = np.asarray(Image.fromarray(drawn).resize(size, Image.Resampling.BILINEAR))
     gap = np.full((height, 4 * _GAP, 3), 255, np.uint8)
-    pixels = np.concatenate([pictures[0], gap, pictures[1], gap, pictures[2]], 1)
-    used = [f"a gap of {tricks.gap:.0%} of a cell"] + ["tiles moved within it"] * (tricks.jitter > 0)
-    used += (
-        ["normalised"] * tricks.normalise
-        + ["grey"] * bool(is_grey(draws, tricks))
-        + [f"channels shifted by {tricks.shift}"] * (tricks.shift > 0)
-    )
-    dealt = " ".join(str(int(one) + 1) for one in order)
-    return pixels, f"Nine tiles of crop {number}: {', '.join(used)}. Right, dealt in the order {dealt}"
-
-
-def _to_height(pixels: np.ndarray, height: int) -> np.ndarray:
-    """A photograph's pixels (h, w, 3) averaged to another height."""
-    image = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float()
-    size = height, max(1, round(height * pixels.shape[1] / pixels.shape[0]))
-    return to_pixels(F.interpolate(image, size=size, mode="bilinear", antialias=True).round().byte())[0]
+    pixels = np.concatenate([small, gap, _spaced(tiles[0]), gap, _spaced(deal(tiles, order[None])[0])], 1)
+    tried = {
+        f"a gap of {tricks.gap:.0%} of a cell": True,
+        "tiles moved within it": tricks.jitter > 0,
+        "normalised": tricks.normalise,
+        "grey": is_grey(draws, tricks),
+        f"channels shifted by {tricks.shift}": tricks.shift > 0,
+    }
+    used, dealt = [name for name, done in tried.items() if done], [str(i) for i in (order + 1).tolist()]
+    return pixels, f"Nine tiles of crop {number}: {', '.join(used)}. Right, dealt in the order {' '.join(dealt)}"
 
 
 def _spaced(tiles: Tensor) -> np.ndarray:
@@ -64,13 +59,12 @@ def _spaced(tiles: Tensor) -> np.ndarray:
 def distances_picture(sets: Mapping[str, Tensor]) -> Picture:
     """How many places two orders of a set (count, 9) differ in, as a histogram for each set."""
     figure = Figure(figsize=(6.4, 2.6), layout="constrained")
-    axes, words = figure.subplots(), []
-    width = 0.8 / len(sets)
-    for i, (name, orders) in enumerate(sets.items()):
-        apart = distances(orders).float()
-        share = torch.bincount(apart.long(), minlength=TILES + 1) / len(apart)
-        axes.bar(np.arange(TILES + 1) + (i - 0.5) * width, share, width, label=name, color=_BARS[i], hatch=_HATCHES[i])
-        words.append(f"{name}: {apart.min():.0f} at least, {apart.mean():.2f} on the average")
+    axes, words, bars = figure.subplots(), [], {}
+    for name, orders in sets.items():
+        apart = distances(orders)
+        bars[name] = (torch.bincount(apart.long(), minlength=TILES + 1) / len(apart)).tolist()
+        words.append(f"{name}: {apart.min():.0f} at least, {apart.float().mean():.2f} on average")
+    _draw_bars(axes, bars)
     axes.set(
         xlabel="places in which two orders differ", ylabel="share of all pairs", xticks=range(TILES + 1), yscale="log"
     )
@@ -84,28 +78,33 @@ def shortcuts_picture(found: Mapping[str, Mapping[str, float]], chance: float, c
     found: by the name of the tricks, the share of puzzles solved by the name of the solver.
     """
     figure = Figure(figsize=(9, 3.2), layout="constrained")
-    axes, solvers = figure.subplots(), list(next(iter(found.values())))
-    width = 0.8 / len(solvers)
-    for i, solver in enumerate(solvers):
-        shares = [of[solver] for of in found.values()]
-        x = np.arange(len(found)) + (i - (len(solvers) - 1) / 2) * width
-        bars = axes.bar(x, shares, width, label=solver, color=_BARS[i], hatch=_HATCHES[i], edgecolor="white")
-        axes.bar_label(bars, [f"{share:.2f}" for share in shares], fontsize=8)
-    axes.axhline(chance, color="#555555", linestyle="--", linewidth=1, label="a guess")
-    axes.set(xticks=range(len(found)), ylim=(0, 1.12), ylabel="puzzles solved, a share")
-    axes.set_xticklabels(list(found))
+    axes, solvers = figure.subplots(), next(iter(found.values()))
+    _draw_bars(axes, {solver: [of[solver] for of in found.values()] for solver in solvers})
+    for bars in axes.containers:
+        axes.bar_label(bars, fmt="%.2f", fontsize=8)
+    axes.axhline(chance, color=ASIDE, linestyle="--", linewidth=1, label="chance")
+    axes.set(ylim=(0, 1.12), ylabel="puzzles solved, a share")
+    axes.set_xticks(range(len(found)), list(found))
     axes.legend(frameon=False, ncols=4, fontsize=9, loc="upper center", bbox_to_anchor=(0.5, 1.18))
     words = "; ".join(f"{name}: " + ", ".join(f"{k} {v:.2f}" for k, v in of.items()) for name, of in found.items())
-    return Picture(figure, f"{caption}. {words}; a guess {chance:.2f}")
+    return Picture(figure, f"{caption}. {words}; chance {chance:.2f}")
+
+
+def _draw_bars(axes: Axes, sets: Mapping[str, Sequence[float]]) -> None:
+    """Sets of heights side by side at 0, 1, 2 and so on, each in its own colour and hatch."""
+    width = 0.8 / len(sets)
+    for i, ((name, heights), (colour, hatch)) in enumerate(zip(sets.items(), BARS)):
+        places = np.arange(len(heights)) + (i - (len(sets) - 1) / 2) * width
+        axes.bar(places, heights, width, label=name, color=colour, hatch=hatch, edgecolor="white")
 
 
 def puzzle_rows(sets: Mapping[str, Tensor], caption: str) -> Picture:
-    """Rows of puzzles (n, 9, 3, side, side), each put together as it lies, with a name before each row."""
+    """Rows of puzzles (n, 9, 3, side, side), each assembled as it lies, with a name before each row."""
     return crop_rows({name: assemble(tiles).clamp(-1, 1) for name, tiles in sets.items()}, caption)
 
 
 def bank_picture(banks: Mapping[str, Tensor], visited: Mapping[str, float], caption: str) -> Picture:
-    """Who is like whom in a memory bank, at several moments: the cosine of every row with every other.
+    """Which rows of a memory bank are alike, at several moments: the cosine of every row with every other.
 
     banks: rows (n, f) of length 1, in an order in which neighbours should be alike. visited: the share of rows that
     hold a crop. Both by the name of the moment.
@@ -121,8 +120,8 @@ def bank_picture(banks: Mapping[str, Tensor], visited: Mapping[str, float], capt
 
 
 def invariance_picture(pairs: Mapping[str, tuple[Tensor, Tensor]], caption: str) -> Picture:
-    """Cosines between what a network says of a crop and of a puzzle: of the same crop, and of another; one panel a
-    network. pairs: (same (n,), other (n,)) by name."""
+    """Cosines between a network's embeddings of a crop and of a puzzle: of the same crop, and of another. One panel per
+    network; pairs: (same (n,), other (n,)) by its name."""
     figure = Figure(figsize=(4.2 * len(pairs), 2.7), layout="constrained")
     edges, words = np.linspace(-1, 1, 41), []
     for axes, (name, (same, other)) in zip(figure.subplots(1, len(pairs), squeeze=False)[0], pairs.items()):
@@ -157,3 +156,8 @@ def explore_puzzle(data: CropDataset, orders: Tensor) -> Panel:
         return puzzle_panel(data, number.value, tricks, orders[order.value], deal.value)
 
     return panel_over([number, order, gap, jitter, shift, deal, normalise, grey], draw)
+
+
+def distances(orders: Tensor) -> Tensor:
+    """Hamming distances between all pairs of orders (k, 9): (k * (k - 1) / 2,)."""
+    return torch.cat([hamming(order, orders[i + 1 :]) for i, order in enumerate(orders)])
