@@ -20,6 +20,7 @@ from course_lib.authoring import headers
 from course_lib.data.loading import from_here
 from course_lib.experiments.reference import _without_path
 from course_lib.experiments.runs import new_run_folder
+from course_lib.profiles import PROFILES
 from course_lib.support import files, notebooks
 from course_lib.support.errors import CourseError
 from course_lib.support.files import make_folder, write_file
@@ -173,7 +174,7 @@ def test_two_runs_in_one_second_have_two_folders(tmp_path: Path) -> None:
 def test_ctrl_c_keeps_what_was_finished_and_leaves_no_kernel(tmp_path: Path) -> None:
     code = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"  # ignored where tests run behind `&`
-        "from pathlib import Path; from course_lib import notebooks; from course_lib.__main__ import main;"
+        "from pathlib import Path; from course_lib.support import notebooks; from course_lib.__main__ import main;"
         f"notebooks.notebooks_folder = lambda: Path({str(BAD)!r});"
         f"main(['run', '--only', '00,06', '--out', {str(tmp_path / 'out')!r}])"
     )
@@ -251,6 +252,22 @@ def test_the_profile_that_ran_is_the_one_recorded(tmp_path: Path, monkeypatch: p
 def test_seeds_that_are_no_numbers_are_refused() -> None:
     done = invoke("reference", "--seeds", "0,a")
     assert done.exit_code == 2 and "--seeds takes whole numbers, as in 0,1,2; got '0,a'" in done.output
+
+
+def test_the_help_names_every_command_without_loading_torch() -> None:
+    code = "import sys; from course_lib.__main__ import main; main(['--help'], standalone_mode=False)"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}; print('torch' in sys.modules)"], capture_output=True, text=True, cwd=ROOT
+    )
+    listed = {line.split()[0] for line in done.stdout.partition("Commands:")[2].splitlines() if line.startswith("  ")}
+    assert {"badges", "bench", "claims", "grade", "headers", "lint", "reference", "release", "run"} <= listed
+    assert {"sweep", "train"} <= listed and done.stdout.endswith("False\n")
+    wrong = invoke("runn")
+    assert wrong.exit_code == 2 and "No such command 'runn'" in wrong.output
+
+
+def test_the_help_names_the_profiles_that_there_are() -> None:
+    assert f"One of {', '.join(PROFILES)}." in invoke("run", "--help").output
 
 
 def test_a_network_trained_on_the_command_line_is_what_a_notebook_loads(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,141 +1,229 @@
-"""`python -m course_lib reference`, `sweep` and `claims`: the runs that vouch for the course, and what they say."""
+"""`python -m course_lib run`, `train`, `sweep`, `reference` and `claims`: running the course, and what its runs say."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from course_lib.data.loading import from_here
-from course_lib.profiles import PROFILES
 from course_lib.support.arguments import names, whole_numbers
 from course_lib.support.errors import CourseError
 
+if TYPE_CHECKING:
+    from course_lib.profiles import Profile  # imported where it is used: it loads PyTorch, which takes seconds
+
+_profile = click.option("--profile", default="quick", show_default=True, help="One of quick, standard, paper.")
+_data = click.option(
+    "--data", "sets", multiple=True, default=("photos10",), show_default=True, help="Labelled sets to probe with."
+)
+_jobs = click.option("--jobs", default=1, show_default=True, type=click.IntRange(min=1), help="Cells at a time, here.")
+
+
+def _out(what: str) -> Any:
+    return click.option("--out", type=click.Path(path_type=Path), help=what)
+
+
+def _json(what: str) -> Any:
+    return click.option("--json", "json_path", type=click.Path(path_type=Path), help=what)
+
 
 @click.command()
-@click.option("--profile", default="quick", show_default=True, help=f"One of {', '.join(PROFILES)}.")
-@click.option(
-    "--seeds", metavar="0,1,2", help="One run for each; by default 0 to 4, and with --only the reference's own."
-)
-@click.option("--data", multiple=True, default=("photos10",), show_default=True, help="Labelled sets to probe with.")
-@click.option("--only", default="", metavar="07,08", help="Measure these notebooks again, and leave the rest as it is.")
-@click.option("--grid", is_flag=True, help="Run the grid of notebook 08 too, all methods on every axis.")
-@click.option("--photographs", help="Where the grid's 10 and 1000 images are from; by default the first labelled set.")
-@click.option("--jobs", default=1, show_default=True, type=click.IntRange(min=1), help="Cells of the grid at a time.")
-@click.option("--out", type=click.Path(path_type=Path), help="Where the runs go; finished ones there are kept.")
-def reference(
+@_profile
+@click.option("--only", default="", metavar="02,06", help="Some notebooks only, by number or name.")
+@click.option("-p", "given", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter of the notebooks.")
+@_out("The folder to write to; by default a new one in runs/.")
+@_json("Write results.json here too.")
+@click.option("--image", "images", multiple=True, type=click.Path(path_type=Path), help="A gallery instead: see above.")
+def run(
     profile: str,
-    seeds: str | None,
-    data: tuple[str, ...],
     only: str,
-    grid: bool,
-    photographs: str | None,
-    jobs: int,
+    given: tuple[tuple[str, str], ...],
     out: Path | None,
+    json_path: Path | None,
+    images: tuple[Path, ...],
 ) -> None:
-    """Run the course with several seeds, and write the bands, films and figures into assets/."""
-    from course_lib.experiments.reference import make_reference, measure_again
-    from course_lib.experiments.sweep import Grid
-    from course_lib.pretext.method import without_labels
+    """Execute the notebooks in order and show what each layer learned.
+
+    With --image, which takes a photograph or a folder of them and can be repeated: run notebook 13 once for each
+    photograph instead, and make a page of each and a gallery that leads to them. Pages that are in --out already are
+    kept.
+    """
+    from course_lib.experiments.runs import describe, new_run_folder, run_notebooks
+    from course_lib.support.files import make_folder
+    from course_lib.support.notebooks import find_notebooks
+
+    if only and not names(only):
+        raise CourseError(f"--only takes numbers or names of notebooks, as in 02,06; got {only!r}")
+    if images:
+        _make_gallery(images, profile, given, out, bool(only or json_path))
+    parameters, chosen = _parameters(profile, given, find_notebooks(names(only)))
+    if json_path:
+        make_folder(json_path.parent)
+    folder = new_run_folder(out)
+    results = run_notebooks(parameters, chosen.name, folder, json_path)
+    click.echo(describe(results, folder))
+    sys.exit(any(result.status != "ok" for result in results))
+
+
+def _parameters(
+    profile: str, given: Sequence[tuple[str, str]], paths: Sequence[Path]
+) -> tuple[dict[Path, dict[str, Any]], Profile]:
+    """The parameters of each notebook, by the options --profile and -p, and the profile that they are run at."""
+    from course_lib.data.loading import from_here
     from course_lib.profiles import runnable_profile
+    from course_lib.support.notebooks import set_parameters
+
+    values = {"PROFILE": profile} | {name: from_here(name, value) for name, value in given}
+    parameters = set_parameters(values, paths)
+    return parameters, runnable_profile(values["PROFILE"], or_quick=values.get("OR_QUICK", "").lower() == "true")
+
+
+def _make_gallery(
+    images: tuple[Path, ...], profile: str, given: tuple[tuple[str, str], ...], out: Path | None, more: bool
+) -> None:
+    """Make the gallery, and exit: with status 0 if every photograph has its page."""
+    from course_lib.experiments.gallery import NOTEBOOK, make_gallery
     from course_lib.support.files import runs_folder
+    from course_lib.support.notebooks import find_notebooks
 
-    folder = out or runs_folder(f"reference-{profile}")
-    numbers, sets = whole_numbers("--seeds", seeds or "0,1,2,3,4"), [from_here("DATA", name) for name in data]
-    chosen = runnable_profile(profile).name
-    if only:
-        click.echo(f"wrote {measure_again(chosen, names(only), sets, folder, numbers if seeds else ())}")
-        return
-    methods = without_labels(chosen)
-    images = from_here("SOURCE", photographs or f"set:{sets[0]}")
-    cells = Grid(methods, numbers, sets, images, profile=chosen) if grid else None
-    click.echo(f"wrote {make_reference(chosen, numbers, sets, folder, cells, jobs)}")
+    if more or "SOURCE" in dict(given):
+        raise CourseError("--image runs notebook 13 on pictures of yours; leave out --only, --json and -p SOURCE")
+    (path,) = find_notebooks([NOTEBOOK])
+    parameters, chosen = _parameters(profile, given, [path])
+    folder = out or runs_folder(f"gallery-{chosen.name}")
+    entries = make_gallery(images, parameters[path], chosen.name, folder, click.echo)
+    click.echo(f"Pictures:  open {folder / 'index.html'} in a browser")
+    sys.exit(any(entry.error for entry in entries))
 
 
-@click.command("sweep")
-@click.option("--profile", default="quick", show_default=True, help=f"One of {', '.join(PROFILES)}.")
-@click.option("--methods", default="rotnet,deepcluster,bigan", show_default=True, help="Without labels.")
+@click.command()
+@click.argument("method")
+@_profile
+@click.option("--source", default="china", show_default=True, help="A photograph's name, or a path.")
+@click.option("--n", default=1, show_default=True, help="How many pictures of a folder.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--steps", default=0, help="By default the recipe's.")
+@click.option("--compile", "compiled", is_flag=True, help="Compile the networks with torch.compile first.")
+def train(method: str, profile: str, source: str, n: int, seed: int, steps: int, compiled: bool) -> None:
+    """Train METHOD as a notebook would, which then loads the network.
+
+    On several GPUs: torchrun --nproc_per_node=8 -m course_lib train METHOD, or accelerate launch in its place.
+    """
+    from course_lib.data.datasets import CropDataset
+    from course_lib.data.loading import from_here, load_source
+    from course_lib.profiles import start
+    from course_lib.support import distributed
+    from course_lib.training.trained import pretrain
+
+    distributed.join()
+    course = start(profile, seed)
+    images = load_source(from_here("SOURCE", source), n, seed).to(course.device)
+    crops = CropDataset(images, d=course.profile.d, side=course.profile.side, seed=seed)
+    pretrain(method, course, crops, steps, compiled)
+
+
+@click.command()
+@_profile
+@click.option("--methods", default="rotnet,deepcluster,bigan", show_default=True, help="Methods without labels.")
 @click.option("--n", "numbers", default="0,1,10,1000,all", show_default=True, help="How many images; 0: the bounds.")
 @click.option("--photographs", help="Where 10 and 1000 are drawn from; by default the first labelled set's pictures.")
-@click.option("--sources", default="noise,flat,dead_leaves", show_default=True, help="In the one photograph's place.")
+@click.option("--sources", default="noise,flat,dead_leaves", show_default=True, help="Used instead of the photograph.")
 @click.option("--left-out", default="crop,rotation,colour,flip,all", show_default=True, help="Parts of the scheme.")
-@click.option("--seeds", default="0,1,2", show_default=True, metavar="0,1,2", help="Everything once for each.")
-@click.option("--data", multiple=True, default=("photos10",), show_default=True, help="Labelled sets to probe with.")
-@click.option("--steps", default=0, help="Of a training; by default the recipe's.")
+@click.option("--seeds", default="0,1,2", show_default=True, metavar="0,1,2", help="Every cell once for each seed.")
+@_data
+@click.option("--steps", default=0, help="Length of a training; by default the recipe's.")
 @click.option(
     "--pictures",
     default=0,
     type=click.IntRange(min=0),
-    help="Labelled ones to train, and to test, a probe with, at most, in a table of its own; by default the profile's.",
+    help="The most labelled pictures that a probe is trained with, and tested with; by default the profile's. Other "
+    "numbers make a table of their own.",
 )
-@click.option("--every", is_flag=True, help="All combinations, instead of one axis at a time.")
-@click.option("--jobs", default=1, show_default=True, type=click.IntRange(min=1), help="Cells at a time, here.")
-@click.option("--scheduler", default="", metavar="ADDRESS", help="Of a Dask scheduler, whose workers run the cells.")
-@click.option("--out", type=click.Path(path_type=Path), help="Where the cells go; finished ones there are kept.")
-@click.option("--dry-run", is_flag=True, help="Say what would be run, and how long it would take.")
+@_jobs
+@click.option("--scheduler", default="", metavar="ADDRESS", help="A Dask scheduler, whose workers run the cells.")
+@_out("Where the cells go; finished ones there are kept.")
+@click.option("--dry-run", is_flag=True, help="Say which cells would be run, and how long it would take.")
 @click.option("--keep", is_flag=True, help="Write what is finished into assets/ too, as part of the reference.")
-def run_sweep(
-    profile: str,
-    methods: str,
-    numbers: str,
-    photographs: str | None,
-    sources: str,
-    left_out: str,
-    seeds: str,
-    data: tuple[str, ...],
-    steps: int,
-    pictures: int,
-    every: bool,
-    jobs: int,
-    scheduler: str,
-    out: Path | None,
-    dry_run: bool,
-    keep: bool,
-) -> None:
+def sweep(profile: str, jobs: int, scheduler: str, out: Path | None, dry_run: bool, keep: bool, **axes: Any) -> None:
     """Run the grid of notebook 08: method x images x augmentation x seed, and write it as one table.
 
     Killed at any time and started again, it runs only what is not finished.
     """
     from course_lib.experiments.reference import keep_sweep
-    from course_lib.experiments.sweep import Grid, expected, sweep
-    from course_lib.profiles import runnable_profile
+    from course_lib.experiments.sweep import expected
+    from course_lib.experiments.sweep import sweep as run_cells
     from course_lib.support.files import runs_folder
 
-    sets = [from_here("DATA", name) for name in data]
-    grid = Grid(
-        names(methods),
-        whole_numbers("--seeds", seeds),
-        sets,
-        from_here("SOURCE", photographs or f"set:{sets[0]}"),
-        names(numbers),
-        [from_here("SOURCE", name) for name in names(sources)],
-        names(left_out),
-        profile=runnable_profile(profile).name,
-        steps=steps,
-        every=every,
-        pictures=pictures,
-    )
+    grid = _grid(profile, **axes)
     folder = out.absolute() if out else runs_folder("sweep", grid.kind)
     cells = grid.cells()
     count, seconds = expected(cells, folder)
     for cell in cells if dry_run else []:
         click.echo(cell.name)
     click.echo(f"{len(cells)} cells, {count} to run, about {seconds / 60 / jobs:.0f} minutes")
-    if not dry_run:
-        click.echo(f"wrote {sweep(grid, folder, jobs, scheduler)}")
-    if keep and not dry_run:
+    if dry_run:
+        return
+    click.echo(f"wrote {run_cells(grid, folder, jobs, scheduler)}")
+    if keep:
         click.echo(f"wrote {keep_sweep(grid, folder)}, to be unpacked in the root of a checkout")
 
 
+def _grid(profile: str, sets: Sequence[str], seeds: str, photographs: str | None, **lists: Any) -> Any:
+    """The `Grid` that options describe: lists with commas between, and paths as seen from where the user stands."""
+    from course_lib.data.loading import from_here
+    from course_lib.experiments.sweep import Grid
+    from course_lib.profiles import runnable_profile
+
+    data = [from_here("DATA", name) for name in sets]
+    given = {key: names(value) if isinstance(value, str) else value for key, value in lists.items()}
+    return Grid(
+        seeds=whole_numbers("--seeds", seeds),
+        data=data,
+        photographs=from_here("SOURCE", photographs or f"set:{data[0]}"),
+        profile=runnable_profile(profile).name,
+        **given | {"sources": [from_here("SOURCE", name) for name in given["sources"]]},
+    )
+
+
 @click.command()
-@click.option("--profile", default="quick", show_default=True, help=f"One of {', '.join(PROFILES)}.")
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the verdicts here too.")
+@_profile
+@click.option(
+    "--seeds", metavar="0,1,2", help="One run for each; by default 0 to 4, and with --only the reference's own."
+)
+@_data
+@click.option("--only", default="", metavar="07,08", help="Measure these notebooks again, and leave the rest as it is.")
+@_out("Where the runs go; finished ones there are kept.")
+def reference(profile: str, seeds: str | None, sets: tuple[str, ...], only: str, out: Path | None) -> None:
+    """Run the course with several seeds, and write the bands, films and figures into assets/.
+
+    Cells that sweep has left in the folder sweep below --out become part of the reference too.
+    """
+    from course_lib.data.loading import from_here
+    from course_lib.experiments.reference import make_reference, measure_again
+    from course_lib.profiles import runnable_profile
+    from course_lib.support.files import runs_folder
+
+    folder, chosen = out or runs_folder(f"reference-{profile}"), runnable_profile(profile).name
+    numbers, data = whole_numbers("--seeds", seeds or "0,1,2,3,4"), [from_here("DATA", name) for name in sets]
+    if only:
+        click.echo(f"wrote {measure_again(chosen, names(only), data, folder, numbers if seeds else ())}")
+    else:
+        click.echo(f"wrote {make_reference(chosen, numbers, data, folder)}")
+
+
+@click.command()
+@_profile
+@_json("Write the verdicts here too.")
 def claims(profile: str, json_path: Path | None) -> None:
     """Say which of the paper's claims our runs confirm, break, or leave open: the reference and the grid of sweep."""
     import json
 
-    from course_lib.evidence.claims import as_json, as_text, judge
+    from course_lib.evidence.claims import judge
     from course_lib.evidence.results import load_reference, own_table
+    from course_lib.experiments.verdicts import as_json, as_text
     from course_lib.profiles import load_profile
     from course_lib.support.files import make_folder, write_file
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from course_lib.evidence.results import MIME
 from course_lib.support.files import disk_errors
 
 if TYPE_CHECKING:
@@ -60,8 +61,6 @@ def execute(
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.exceptions import PapermillException
-
-    from course_lib.evidence.results import published_rows
 
     start, error = time.perf_counter(), ""
     with _environment(_LEAN | environment), _PeakMemory() as memory, disk_errors(out):
@@ -146,3 +145,9 @@ def _resident(process: psutil.Process) -> int:
         return process.memory_info().rss
     except psutil.Error:  # it ended between the listing and the look
         return 0
+
+
+def published_rows(notebook: nbformat.NotebookNode) -> list[dict[str, Any]]:
+    """All rows that an executed notebook has published, in order."""
+    outputs = (output for cell in notebook.cells for output in cell.get("outputs", []))
+    return [dict(row) for output in outputs for row in output.get("data", {}).get(MIME, [])]

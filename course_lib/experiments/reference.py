@@ -1,4 +1,8 @@
-"""The reference: the course run with several seeds on one machine, kept in assets/ as bands, films and figures."""
+"""The reference: the course run with several seeds on one machine, kept in assets/ as bands, films and figures.
+
+Three commands add to it: `reference` runs the whole course, `reference --only` some notebooks, and `sweep --keep` a few
+cells of the grid. New rows, films and costs replace those of the same thing and seed, and the rest stays.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ from typing import Any
 
 from course_lib.data.crops import CropScheme
 from course_lib.data.loading import load_source
-from course_lib.evidence.films import Film, first_layers, keep_films, save_films
+from course_lib.evidence.films import Film, first_layers
 from course_lib.evidence.results import (
     assets_folder,
     identity,
@@ -22,46 +26,37 @@ from course_lib.evidence.results import (
     load_reference_films,
     load_reference_table,
 )
+from course_lib.experiments.films import keep_films, save_films
 from course_lib.experiments.runs import run_notebooks
-from course_lib.experiments.sweep import Grid, as_lines, rows_of, sweep
+from course_lib.experiments.sweep import Grid, as_lines, rows_of
 from course_lib.lessons.crops.panel import crop_panel
 from course_lib.pictures.charts import accuracy_by_layer
-from course_lib.pictures.figures import COLOURS, Picture, compare_filters
+from course_lib.pictures.figures import Picture, compare_filters
 from course_lib.pretext.method import without_labels
 from course_lib.support.errors import CourseError
 from course_lib.support.files import make_folder, write_file
 from course_lib.support.machine import describe_machine
 from course_lib.support.notebooks import find_notebooks, read_parameters
+from course_lib.support.palette import COLOURS
 
 PROBES = "06"
 """The notebook that is run once more for every labelled set, with all methods."""
 
 
-def make_reference(
-    profile: str, seeds: Sequence[int], data: Sequence[str], folder: Path, grid: Grid | None = None, jobs: int = 1
-) -> Path:
-    """Run the course once a seed below `folder`, and write assets/reference/PROFILE.json, the films and the figures.
+def make_reference(profile: str, seeds: Sequence[int], data: Sequence[str], folder: Path) -> Path:
+    """Run the course once for each seed below `folder`, and write assets/reference/PROFILE.json, films and figures.
 
     data: labelled sets; the first goes through all notebooks, and then each goes through the one with the probes, with
-    all methods, whose networks the first run has trained. grid: cells to run too, `jobs` at a time; their table becomes
-    assets/reference/PROFILE-sweep.jsonl, and so does that of cells that a sweep left in `folder`/sweep. Runs that are
-    in `folder` already are kept, so that an interrupted reference goes on where it was. Raises CourseError when a
-    notebook fails.
+    all methods, whose networks the first run has trained. The table and the films of cells that a sweep left in
+    `folder`/sweep are added too. Runs that are in `folder` already are kept, so that an interrupted reference goes on
+    where it was. Raises CourseError when a notebook fails.
     """
-    folder, commit = make_folder(folder), _commit()  # before the pictures are written, which makes the tree dirty
-    if grid:
-        sweep(grid, folder / "sweep", jobs)
-    _keep_table(profile, folder)
-    first, *others = find_notebooks()
-    runs = [_run(folder / f"seed-{seed}", others, profile, seed, data[0]) for seed in seeds]
-    probed = [_probe(folder, profile, seed, name) for name in data for seed in seeds]
-    _write_pictures(profile, probed, _trainings(folder, seeds[0]))
-    _write(profile, seeds, data, runs, probed, commit)
+    reference = _origin(profile, data, f"--seeds {','.join(map(str, seeds))}") | {"profile": profile}
+    reference |= {"seeds": list(seeds), "notebooks": [], "probes": [], "measures": []}
+    start, *others = find_notebooks()
+    _measure(reference, others, seeds, data, folder)
     # The first notebook shows the reference, so it can run only now that there is one.
-    runs += [_run(folder / f"seed-{seed}-start", [first], profile, seed, data[0]) for seed in seeds]
-    path = _write(profile, seeds, data, runs, probed, commit)
-    _pack(profile, folder)
-    return path
+    return _measure(reference, [start], seeds, data, folder, "-start")
 
 
 def measure_again(
@@ -69,69 +64,90 @@ def measure_again(
 ) -> Path:
     """Run some notebooks again below `folder`, and leave the rest of the reference as it is.
 
-    only: notebooks, by number or name; their costs, their measures and their films take the place of those that there
-    were. Where the one with the probes is among them, all methods' networks are probed again on every set. data:
-    labelled sets; the notebooks use the first, and unless it is the reference's own, what they cost stays. seeds:
-    others than the reference's own, whose rows come to those that there are. A table of cells that a sweep left in
-    `folder`/sweep is taken as well.
-    The commit, date and machine of the new numbers are noted under "again", beside those of the run that gave the rest.
-    Raises CourseError where there is no reference yet, for a notebook that is not there, and for one that fails.
+    only: notebooks, by number or name; their costs, their measures and their films replace the earlier ones. Where the
+    one with the probes is among them, all methods' networks are probed again on every set. data: labelled sets; the
+    notebooks use the first, and unless it is the reference's own, their earlier costs stay. seeds: others than the
+    reference's own, whose rows are added to the earlier ones; costs and films then stay.
+    The command, commit, date and machine of the new numbers are noted under "again". Raises CourseError where there is
+    no reference yet, for a notebook that does not exist, and for one that fails.
     """
-    reference, commit, folder = load_reference(profile), _commit(), make_folder(folder)
+    reference = load_reference(profile)
     if reference is None:
         raise CourseError(f"there is no reference at {profile!r} to measure a part of again; make it without --only")
-    paths, others = find_notebooks(only), bool(seeds) and seeds != reference["seeds"]
-    seeds = seeds or reference["seeds"]
-    _keep_table(profile, folder)  # first, since notebook 08 reads it
-    runs = [_run(folder / f"seed-{seed}", paths, profile, seed, data[0]) for seed in seeds]
-    reference["measures"] = _latest(row for rows in (reference, *runs) for row in rows["measures"])
-    if not others:
-        _keep_films(profile, load_reference_films(profile) | keep_films(_trainings(folder, seeds[0]), profile))
-        if _without_path(data[0]) == _first_set(reference):
-            costs = {cost["name"]: cost for cost in (*reference["notebooks"], *_costs(runs))}
-            reference["notebooks"] = [costs[name] for name in sorted(costs)]
-    if any(path.stem.startswith(PROBES) for path in paths):
-        probed = [_probe(folder, profile, seed, name) for name in data for seed in seeds]
-        reference["probes"] = _latest(row for rows in (reference, *probed) for row in rows["probes"])
-        _draw_layers(reference["probes"])
-    options = [f"--profile {profile}", f"--only {','.join(only)}", *(f"--data {_without_path(name)}" for name in data)]
-    options += [f"--seeds {','.join(map(str, seeds))}"] * others
-    new = {"command": f"python -m course_lib reference {' '.join(options)}", "date": date.today().isoformat()}
-    reference["again"] = [*reference.get("again", []), new | {"commit": commit, "machine": describe_machine()}]
-    path = write_file(assets_folder() / "reference" / f"{profile}.json", json.dumps(reference, indent=1) + "\n")
+    own = not seeds or list(seeds) == reference["seeds"]
+    more = [] if own else [f"--seeds {','.join(map(str, seeds))}"]
+    reference["again"] = [*reference.get("again", []), _origin(profile, data, f"--only {','.join(only)}", *more)]
+    timed = own and _without_path(data[0]) == reference["probes"][0]["data"]
+    return _measure(reference, find_notebooks(only), seeds or reference["seeds"], data, folder, timed=timed, filmed=own)
+
+
+def keep_sweep(grid: Grid, folder: Path) -> Path:
+    """Add the table and the films of a sweep's finished cells to assets/; returns `folder`/assets.zip, which has both.
+
+    folder: the sweep's. For a machine that can be had for minutes only, such as a lent GPU: a grid of few cells, and no
+    notebooks. Of a grid whose probes have other `pictures` than the profile's only the table is added.
+    """
+    _add_rows(grid.kind, rows_of(folder, grid.pictures))
+    if not grid.pictures:
+        _add_films(grid.profile, folder.glob("*/trained/*.safetensors"))
+    return _pack(grid.profile, folder)
+
+
+def _measure(
+    reference: dict[str, Any],
+    paths: Sequence[Path],
+    seeds: Sequence[int],
+    data: Sequence[str],
+    folder: Path,
+    place: str = "",
+    timed: bool = True,
+    filmed: bool = True,
+) -> Path:
+    """Run notebooks once for each seed, add what they found to the reference, and write all of it into assets/.
+
+    place: what the names of the runs' folders end in. timed, filmed: whether their costs and their films count.
+    """
+    profile, folder = reference["profile"], make_folder(folder)
+    _add_rows(profile, rows_of(folder / "sweep"))  # first, since notebook 08 reads it
+    runs = [_run(folder / f"seed-{seed}{place}", paths, profile, seed, data[0]) for seed in seeds]
+    sets = data if any(path.stem.startswith(PROBES) for path in paths) else ()
+    probed = [_probe(folder, profile, seed, name) for name in sets for seed in seeds]
+    for kind, found in (("probes", probed), ("measures", runs)):
+        reference[kind] = _latest((*reference[kind], *(row for run in found for row in run[kind])))
+    if timed:
+        costs = {cost["name"]: cost for cost in (*reference["notebooks"], *_costs(runs))}
+        reference["notebooks"] = [costs[name] for name in sorted(costs)]
+    films = _add_films(profile, _trainings(folder, seeds[0]) if filmed else ())
+    path = write_file(_kept() / f"{profile}.json", json.dumps(reference, indent=1) + "\n")
+    _draw(reference["probes"], films)
     _pack(profile, folder)
     return path
 
 
-def keep_sweep(grid: Grid, folder: Path) -> Path:
-    """Write the table and the films of a sweep's finished cells into assets/, and both as one file, which it returns.
-
-    folder: the sweep's. What was kept of other cells stays. For a machine that can be had for minutes only, such as a
-    lent GPU: a grid of few cells, and no notebooks. Of a grid with other probes the films are those of the profile's.
-    """
-    kept, profile = make_folder(assets_folder() / "reference"), grid.profile
-    rows = _latest((*load_reference_table(grid.kind), *rows_of(folder, grid.pictures)))
-    write_file(kept / f"{grid.kind}-sweep.jsonl", as_lines(rows))
-    if not grid.pictures:
-        films = keep_films(sorted(folder.glob("*/trained/*.safetensors")), profile)
-        save_films(load_reference_films(profile) | films, kept / f"{profile}-films.safetensors")
-    return _pack(profile, folder)
+def _add_rows(kind: str, rows: Sequence[dict[str, Any]]) -> None:
+    """Add rows of a sweep to the table of its kind, as `Grid.kind` has it."""
+    if rows:
+        write_file(_kept() / f"{kind}-sweep.jsonl", as_lines(_latest((*load_reference_table(kind), *rows))))
 
 
-def _keep_table(profile: str, folder: Path) -> None:
-    """The table of the cells that a sweep has left below a folder, if there are any."""
-    if rows := rows_of(folder / "sweep"):
-        write_file(make_folder(assets_folder() / "reference") / f"{profile}-sweep.jsonl", as_lines(rows))
+def _add_films(profile: str, trained: Iterable[Path]) -> dict[str, Film]:
+    """Add the films in files of finished trainings to those of a profile; returns them all."""
+    films = load_reference_films(profile) | keep_films(trained, profile)
+    save_films(films, _kept() / f"{profile}-films.safetensors")
+    return films
 
 
-def _keep_films(profile: str, films: Mapping[str, Film]) -> None:
-    save_films(films, make_folder(assets_folder() / "reference") / f"{profile}-films.safetensors")
-    picture = compare_filters(first_layers(films), "First-layer filters, untrained and trained")
-    write_file(make_folder(assets_folder() / "figures") / "filters.png", picture.png())
+def _kept() -> Path:
+    return make_folder(assets_folder() / "reference")
+
+
+def _latest(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of rows that measure the same thing with the same seed, the last."""
+    return list({(identity(row), row["seed"]): row for row in rows}.values())
 
 
 def _costs(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What each notebook took, a number a run."""
+    """What each notebook took, one number for each run."""
     found: dict[str, list[dict[str, Any]]] = {}
     for notebook in (notebook for run in runs for notebook in run["notebooks"]):
         found.setdefault(notebook["name"], []).append(notebook)
@@ -142,8 +158,8 @@ def _costs(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _pack(profile: str, folder: Path) -> Path:
-    """All that was written into assets/ as one file, folder/assets.zip: to be brought from the machine that ran it, and
-    unpacked in the root of a checkout."""
+    """Everything in assets/ as one file, `folder`/assets.zip, to be carried from the machine that ran it and unpacked
+    in the root of a checkout."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted([*assets_folder().glob(f"reference/{profile}*"), *assets_folder().glob("figures/*")]):
@@ -160,15 +176,14 @@ def _probe(folder: Path, profile: str, seed: int, data: str) -> dict[str, Any]:
 
 
 def _run(
-    folder: Path, paths: Sequence[Path], profile: str, seed: int, data: str, more: dict[str, Any] | None = None
+    folder: Path, paths: Sequence[Path], profile: str, seed: int, data: str, more: dict[str, str] | None = None
 ) -> dict[str, Any]:
-    """The results of one run, from an earlier one where it was finished. more: parameters of the probes' notebook."""
+    """The results of one run, or of an earlier one where that was finished. more: parameters besides."""
     done = folder / "results.json"
     if not done.exists() or len(json.loads(done.read_text())["notebooks"]) < len(paths):
-        values = {path: {"PROFILE": profile, "SEED": seed} for path in paths}
+        values = {path: {"PROFILE": profile, "SEED": seed} | (more or {}) for path in paths}
         for path in values:
             values[path] |= {"DATA": data} if "DATA" in read_parameters(path) else {}
-            values[path] |= (more or {}) if path.stem.startswith(PROBES) else {}
         results = run_notebooks(values, profile, make_folder(folder))
         if failed := [f"{result.name}: {result.error}" for result in results if result.error]:
             done.unlink()
@@ -176,54 +191,18 @@ def _run(
     return json.loads(done.read_text())
 
 
-def _write(
-    profile: str,
-    seeds: Sequence[int],
-    data: Sequence[str],
-    runs: Sequence[dict[str, Any]],
-    probed: Sequence[dict[str, Any]],
-    commit: str,
-) -> Path:
-    labels = " ".join(f"--data {_without_path(name)}" for name in data)
-    summary = {
-        "command": f"python -m course_lib reference --profile {profile} --seeds {','.join(map(str, seeds))} {labels}",
-        "profile": profile,
-        "date": date.today().isoformat(),
-        "commit": commit,
-        "machine": describe_machine(),
-        "seeds": list(seeds),
-        "notebooks": _costs(runs),
-        "probes": [row for run in probed for row in run["probes"]],
-        "measures": _distinct(row for run in runs for row in run["measures"]),
-    }
-    path = make_folder(assets_folder() / "reference") / f"{profile}.json"
-    return write_file(path, json.dumps(summary, indent=1) + "\n")
+def _origin(profile: str, data: Sequence[str], *options: str) -> dict[str, Any]:
+    """How numbers came about: the command, the day, the commit (with a plus where files differ) and the machine."""
+    words = [f"--profile {profile}", *options, *(f"--data {_without_path(name)}" for name in data)]
+    describe, here = ["git", "describe", "--always", "--dirty=+"], Path(__file__).parent
+    commit = subprocess.run(describe, cwd=here, capture_output=True, text=True).stdout.strip() or "unknown"
+    origin = {"command": f"python -m course_lib reference {' '.join(words)}", "date": date.today().isoformat()}
+    return origin | {"commit": commit, "machine": describe_machine()}
 
 
 def _without_path(data: str) -> str:
-    """`folder:/home/me/cifar` as `folder:cifar`: the name that tables have, and no path of somebody's machine."""
+    """`folder:/home/me/cifar` as `folder:cifar`, the name in tables, without a path of somebody's machine."""
     return f"folder:{Path(data).name}" if data.startswith("folder:") else data
-
-
-def _first_set(reference: dict[str, Any]) -> str:
-    """The labelled set that the notebooks of a reference used."""
-    return reference["probes"][0]["data"]
-
-
-def _latest(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Of rows that measure the same thing with the same seed the last."""
-    return list({(identity(row), row["seed"]): row for row in rows}.values())
-
-
-def _distinct(rows: Any) -> list[dict[str, Any]]:
-    return list({json.dumps(row, sort_keys=True): row for row in rows}.values())
-
-
-def _commit() -> str:
-    """The commit that the code is at, with a plus where files have changed since."""
-    where = Path(__file__).parent
-    asked = subprocess.run(["git", "describe", "--always", "--dirty=+"], cwd=where, capture_output=True, text=True)
-    return asked.stdout.strip() or "unknown"
 
 
 def _trainings(folder: Path, seed: int) -> list[Path]:
@@ -232,16 +211,12 @@ def _trainings(folder: Path, seed: int) -> list[Path]:
     return [path for pattern in patterns for path in folder.glob(pattern)]
 
 
-def _write_pictures(profile: str, probed: Sequence[dict[str, Any]], trained: Sequence[Path]) -> None:
-    _keep_films(profile, keep_films(trained, profile))
-    crops = Picture(crop_panel(load_source("china"), CropScheme(), 64), "One photograph, and crops of it")
-    write_file(make_folder(assets_folder() / "figures") / "crops.png", crops.png())
-    _draw_layers([row for run in probed for row in run["probes"]])
-
-
-def _draw_layers(rows: Sequence[dict[str, Any]]) -> None:
-    """The picture of the probes on the set that comes first."""
-    chosen = [row for row in rows if row["data"] == rows[0]["data"]]
-    chosen = [row for row in chosen if row["method"] in COLOURS]  # and not the controls, which have one layer
-    picture = accuracy_by_layer(chosen, f"Linear probes on {rows[0]['data']}")
-    write_file(make_folder(assets_folder() / "figures") / "layers.png", picture.png())
+def _draw(probes: Sequence[dict[str, Any]], films: Mapping[str, Film]) -> None:
+    """Draw the figures: crops, first layers, and the probes on the set that comes first."""
+    crops = Picture(crop_panel(load_source("china"), CropScheme(), 64)[0], "One photograph, and crops of it")
+    filters = compare_filters(first_layers(films), "First-layer filters, untrained and trained")
+    data = probes[0]["data"]
+    rows = [row for row in probes if row["data"] == data and row["method"] in COLOURS]  # controls have one layer only
+    layers = accuracy_by_layer(rows, f"Linear probes on {data}")
+    for name, picture in {"crops": crops, "filters": filters, "layers": layers}.items():
+        write_file(make_folder(assets_folder() / "figures") / f"{name}.png", picture.png())

@@ -1,6 +1,6 @@
 """The grid of notebook 08: method x images x augmentation x seed, each cell a run of the notebook `experiment`.
 
-`python -m course_lib sweep` runs what is not finished, as many cells at a time as it is told, here or on the workers of
+`python -m course_lib sweep` runs the cells that are not finished, several at a time if asked, here or on the workers of
 a Dask scheduler, and writes one table. Taught in notebook 08.
 """
 
@@ -12,6 +12,8 @@ from concurrent.futures import as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from tqdm import tqdm
 
 from course_lib.data.crops import PARTS_OF_SCHEME
 from course_lib.data.sources import GENERATED
@@ -30,14 +32,12 @@ _GUESS = 60.0  # seconds a cell, while none is finished
 
 @dataclass(frozen=True)
 class Grid:
-    """Which cells there are.
+    """Which cells there are: one axis at a time is moved away from the centre, one photograph and the whole scheme.
 
     methods: without labels. numbers: N, the images to learn from: "1" is `photograph`, "10" and "1000" are drawn from
     `photographs` (a folder, or set:NAME), "all" are the training pictures of each labelled set without their labels,
     and "0" are the two bounds, the untrained network and the supervised one. sources: other single images in the
-    photograph's place. left_out: parts of the scheme. data: labelled sets. every: all combinations of the axes;
-    otherwise one axis at a time is moved away from the centre, which is one photograph and the whole scheme. pictures:
-    as in `Cell`.
+    photograph's place. left_out: parts of the scheme. data: labelled sets. steps, pictures: as in `Cell`.
     """
 
     methods: Sequence[str]
@@ -50,16 +50,15 @@ class Grid:
     photograph: str = "china"
     profile: str = "quick"
     steps: int = 0
-    every: bool = False
     pictures: int = 0
 
     @property
     def kind(self) -> str:
-        """What its table is called: tables with other probes than the profile's are kept apart."""
+        """The name of its table; probes with other pictures than the profile's have a table of their own."""
         return f"{self.profile}-{self.pictures}" if self.pictures else self.profile
 
     def cells(self) -> list[Cell]:
-        """All cells, those of a seed together, so that a grid that was broken off has whole seeds."""
+        """All cells, those of a seed together, so that an interrupted grid has whole seeds."""
         self._check()
         return list(dict.fromkeys(cell for seed in self.seeds for cell in self._cells_of(seed)))
 
@@ -77,16 +76,14 @@ class Grid:
             yield replace(base, method="random", source="none", n=0)
             for name in self.data:
                 yield replace(base, method="supervised", source=name, n=0, data=name)
-        images = list(self._images())
         for method in self.methods:
-            for source, n in images:
+            for source, n in self._images():
                 yield replace(base, method=method, source=source, n=n)
             for left_out in self.left_out:
-                for source, n in images if self.every else [(self.photograph, 1)]:
-                    yield replace(base, method=method, source=source, n=n, left_out=left_out)
+                yield replace(base, method=method, left_out=left_out)
 
     def _images(self) -> Iterator[tuple[str, int]]:
-        """The sources, each with the number of pictures that are drawn from it; 0 for all."""
+        """The sources, each with the number of pictures drawn from it; 0 takes all."""
         for number in self.numbers:
             if number == "1":
                 yield self.photograph, 1
@@ -108,13 +105,17 @@ def sweep(grid: Grid, folder: Path, jobs: int = 1, scheduler: str = "") -> Path:
     _warn_of_other_code(cells, folder)
     # Trainings that each take every core wait for each other, and are many times slower than one after another.
     cores = max(1, cpu_cores() // jobs) if jobs > 1 and not scheduler else 0
-    with executor_of(jobs, scheduler) as executor, _bar(len(cells), len(cells) - len(waiting)) as bar:
+    done = len(cells) - len(waiting)
+    with (
+        executor_of(jobs, scheduler) as executor,
+        tqdm(total=len(cells), initial=done, desc="cells", unit="cell", smoothing=0.1) as bar,
+    ):
         running = {executor.submit(run_apart, cell, folder, cores): cell for cell in waiting}
         for future in as_completed(running):
             try:
-                keep(future.result(), running[future], folder)  # again, where a worker has another disk
+                keep(future.result(), running[future], folder)  # again, for a worker may have another disk
             except CourseError as error:
-                failed.append(str(error))
+                failed.append(f"{running[future].name}: {error}")
             bar.update()
     path = write_file(make_folder(folder) / TABLE, as_lines(rows_of(folder, grid.pictures)))
     if failed:
@@ -123,16 +124,16 @@ def sweep(grid: Grid, folder: Path, jobs: int = 1, scheduler: str = "") -> Path:
 
 
 def expected(cells: Sequence[Cell], folder: Path) -> tuple[int, float]:
-    """How many cells are to be run, and the seconds that they will take one after another, judged by finished ones."""
+    """How many cells are still to be run, and the seconds that they will take one after another by those finished."""
     records = [record for cell in cells if (record := record_of(cell, folder))]
     mean = sum(record["seconds"] for record in records) / len(records) if records else _GUESS
     return len(cells) - len(records), (len(cells) - len(records)) * mean
 
 
 def rows_of(folder: Path, pictures: int = 0) -> list[dict[str, Any]]:
-    """The rows of all finished cells below `folder`, whichever grid they were of, each with where it is from.
+    """The rows of all finished cells below `folder`, of any grid, each with its profile, code, machine and cost.
 
-    pictures: of the cells' probes, as in `Cell`; those with others are left out, since they are another measurement.
+    pictures: of the probes, as in `Cell`; cells with others are left out, since theirs is another measurement.
     """
     rows = []
     for path in sorted(folder.glob(f"*/{RECORD}")):
@@ -147,20 +148,13 @@ def rows_of(folder: Path, pictures: int = 0) -> list[dict[str, Any]]:
 
 
 def as_lines(rows: Iterable[dict[str, Any]]) -> str:
-    """A table's text: a row a line, as JSON."""
+    """A table's text: one line of JSON per row."""
     return "".join(json.dumps(row) + "\n" for row in rows)
 
 
 def _warn_of_other_code(cells: Sequence[Cell], folder: Path) -> None:
-    """Finished cells are kept whatever the code was, since nobody wants to lose days of work to a comment: say so."""
+    """Say so where finished cells were run by other code; they are kept, since a comment must not cost days of work."""
     now = code_digest(*find_notebooks([EXPERIMENT]))
     other = sum(record["code"] != now for cell in cells if (record := record_of(cell, folder)))
     if other:
-        print(f"{other} finished cells were run by other code than today's, and are kept; a new --out runs them again")
-
-
-def _bar(total: int, done: int) -> Any:
-    """Cells done, and the time left."""
-    from tqdm import tqdm
-
-    return tqdm(total=total, initial=done, desc="cells", unit="cell", smoothing=0.1)
+        print(f"{other} finished cells were run by other code than today's and are kept; a new --out runs them again")

@@ -8,9 +8,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import as_completed
 from contextlib import contextmanager
@@ -27,7 +24,7 @@ from course_lib.grading.runner import remove_leftovers
 from course_lib.grading.sandbox import require_level
 from course_lib.grading.trusted import trusted_notebooks
 from course_lib.support.errors import CourseError
-from course_lib.support.executors import ends_with_its_parent, executor_of
+from course_lib.support.executors import executor_of, run_module
 from course_lib.support.files import make_folder, write_file
 
 _BESIDES = 120  # seconds that a run, and the judging, may take beside the learner's cells
@@ -118,21 +115,10 @@ def grade_apart(folder: str, submission: str, rules: Rules) -> dict[str, Any]:
 
     Raises CourseError where that process leaves none. A function of plain values, so that a scheduler can call it.
     """
-    command = [sys.executable, "-m", "course_lib.grading.one", folder, submission, json.dumps(asdict(rules))]
-    # Bubblewrap's processes end with it at once; at the other level it first has to end what it started.
-    by = signal.SIGKILL if rules.sandbox == "bubblewrap" else signal.SIGTERM
+    path = record_path(Path(folder), submission, rules, secret_of(Path(folder)))
     longest = (MOST_RUNS + 1) * (rules.total + _BESIDES) + _BESIDES
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=longest, preexec_fn=ends_with_its_parent(by)
-        )
-    except subprocess.TimeoutExpired:
-        raise CourseError(f"it took more than {longest} seconds") from None
-    record = read_record(record_path(Path(folder), submission, rules, secret_of(Path(folder))))
-    if done.returncode or record is None:
-        said = done.stderr.strip().splitlines()
-        raise CourseError(said[-1] if said else f"its process left no record (exit {done.returncode})")
-    return record
+    arguments = [folder, submission, json.dumps(asdict(rules))]
+    return run_module("course_lib.grading.one", arguments, lambda: read_record(path), longest)
 
 
 @contextmanager

@@ -29,6 +29,7 @@ from course_lib.grading.rules import Rules
 from course_lib.grading.submission import HandedIn, find_answer, fit, read_cells
 from course_lib.grading.trusted import Trusted, trusted_notebooks
 from course_lib.support.errors import CourseError
+from course_lib.support.executors import end_with_parent
 
 
 def grade_here(folder: Path, submission: str, rules: Rules) -> dict[str, Any]:
@@ -105,11 +106,14 @@ def hidden_folders() -> list[Path]:
 
 def main() -> None:
     """`python -m course_lib.grading.one FOLDER SHA256 RULES`."""
-    folder, submission, rules = sys.argv[1:]
+    folder, submission, given = sys.argv[1:]
+    rules = Rules(**json.loads(given))
+    # Bubblewrap's processes end with this one at once; at the other level it first has to end what it started.
+    end_with_parent(signal.SIGKILL if rules.sandbox == "bubblewrap" else signal.SIGTERM)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended from outside"))  # so that what was started ends, too
     adopt_orphans()
     try:
-        grade_here(Path(folder), submission, Rules(**json.loads(rules)))
+        grade_here(Path(folder), submission, rules)
     except CourseError as error:
         sys.exit(str(error))
     finally:
