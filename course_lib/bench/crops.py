@@ -8,16 +8,16 @@ measured without the colours, against exact area sampling.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from course_lib.bench.peers import SCHEME, judge, judged_crops, library_peers
+from course_lib.bench.peers import JUDGED, SCHEME, judge, library_peers
 from course_lib.bench.report import Peer, Report, compare, timed
 from course_lib.data.crops import Crops
-from course_lib.data.placing import place
-from course_lib.data.render import RANGES, render, render_torch
+from course_lib.data.render import render
 from course_lib.data.sources import Source, generate
 from course_lib.support.machine import describe_machine
 
@@ -36,41 +36,33 @@ def bench_crops(device: torch.device, sides: Sequence[int]) -> Report:
 
 
 def own_peers(source: Source, side: int) -> list[Peer]:
-    """The ways in which the course itself can render."""
+    """The course's renderer, and PyTorch's own sampler asked for the same crops."""
     device = source.device
     kind = torch.bfloat16 if device.type == "cuda" else torch.float32
     count = max(1, _PIXELS[device.type] // side**2)
     table = SCHEME.sample(source, max(_TABLE, count)).to(device)
-    judged = judged_crops(source).to(device)
-    numbers = count * 3 * side**2  # that a call writes
+    judged = replace(SCHEME, jitter=0).sample(source, JUDGED).to(device)
+    image = (source.image().float() / 255)[None]
 
-    def eager(source: Source, crops: Crops) -> Tensor:
-        return render_torch(source.texels, place(source, crops, side, kind), side, kind, *RANGES[kind])
+    def peer(who: str, what: str, draw: Callable[[Crops], Tensor], kind: torch.dtype = torch.float32) -> Peer:
+        def call() -> Tensor:
+            return draw(table[torch.randint(len(table), (count,), device=device)])
 
-    def make(draw: Callable[[Source, Crops], Tensor]) -> Callable[[], Callable[[], Tensor]]:
-        return lambda: lambda: draw(source, table[torch.randint(len(table), (count,), device=device)])
-
-    def peer(who: str, what: str, draw: Callable[[Source, Crops], Tensor], size: int = kind.itemsize) -> Peer:
-        return Peer(who, what, count, make(draw), lambda: judge(source, judged, draw(source, judged)), numbers * size)
+        written = count * 3 * side**2 * kind.itemsize
+        return Peer(who, what, count, lambda: call, lambda: judge(source, judged, draw(judged)), written)
 
     words = str(kind).removeprefix("torch.")
-    drawn = peer("ours", f"from the table, {words}, channels_last", lambda s, c: render(s, c, side, kind))
-    fresh = Peer(
-        "ours, and a new table",
-        "as above, with the table of numbers made anew",
-        count,
-        lambda: lambda: render(source, SCHEME.sample(source, count).to(device), side, kind),
-    )
-    compiled = torch.compile(eager, dynamic=False)
-    image = (source.image().float() / 255)[None]
-    plain = peer(
-        "plain grid_sample", "one bilinear read of the photograph", lambda s, c: grid_sample(image, c, side), 4
-    )
-    peers = [drawn, fresh, peer("ours, torch.compile", "the plain renderer, compiled", compiled), plain]
+
+    def new_table() -> Tensor:
+        return render(source, SCHEME.sample(source, count).to(device), side, kind)
+
+    peers = [
+        peer("ours", f"from the table, {words}, channels_last", lambda c: render(source, c, side, kind), kind),
+        Peer("ours, and a new table", "as above, with a new table of numbers", count, lambda: new_table),
+        peer("plain grid_sample", "one bilinear read of the photograph", lambda c: grid_sample(image, c, side)),
+    ]
     if device.type == "cuda":
-        peers.insert(1, peer("ours, plain PyTorch", "the same picture without the kernel", eager))
-        whole = peer("ours, float32", "as the peers write it", lambda s, c: render(s, c, side, torch.float32), 4)
-        peers.insert(1, whole)
+        peers.insert(1, peer("ours, float32", "as the peers write it", lambda c: render(source, c, side)))
     return peers
 
 
@@ -87,7 +79,7 @@ def grid_sample(image: Tensor, crops: Crops, side: int) -> Tensor:
 
 
 def fill_bandwidth(device: torch.device, size: int = 1 << 30) -> float:
-    """Bytes a second at which the device fills memory, the median of twenty: what no renderer can pass."""
+    """Bytes a second at which the device fills memory, the median of 25: what no renderer can pass."""
     memory = torch.empty(size, dtype=torch.uint8, device=device)
     seconds = sorted(timed(lambda: memory.fill_(1), device) for _ in range(25))
     return size / seconds[12]

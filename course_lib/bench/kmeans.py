@@ -33,22 +33,15 @@ def some_rows(rows: int, features: int, groups: int) -> Tensor:
 
 
 def kmeans_peers(x: Tensor, k: int, what: str) -> list[Peer]:
-    """Every peer for rows (n, f). All but fast-pytorch-kmeans begin with the same k rows."""
+    """Every peer for rows (n, f), all from the same k rows. Each finds centres (k, f)."""
     begin = x[torch.randperm(len(x), generator=torch.Generator().manual_seed(0))[:k].to(x.device)]
     best = _objective(x, kmeans(x, k).centres)
-    ways: dict[str, Callable[[], Callable[[], Tensor]]] = {
-        "ours": lambda: lambda: kmeans(x, k).centres,
-        "scikit-learn": lambda: _sklearn(x, k, begin),
-        "faiss": lambda: _faiss(x, k, begin),
-        "flash-kmeans": lambda: _flash(x, k, begin),
-        "fast-pytorch-kmeans": lambda: _fast_pytorch(x, k),
-    }
-    return [Peer(who, what, 1, make, lambda make=make: _above(x, make()(), best)) for who, make in ways.items()]
+    ways = {"ours": _ours, "scikit-learn": _sklearn, "faiss": _faiss, "flash-kmeans": _flash}
 
+    def above(way: Callable[[Tensor, Tensor], Callable[[], Tensor]]) -> float:
+        return 100 * (_objective(x, way(x, begin)()) / best - 1)
 
-def _above(x: Tensor, centres: Tensor, best: float) -> float:
-    """How far above `best` the objective of these centres lies, in percent."""
-    return 100 * (_objective(x, centres) / best - 1)
+    return [Peer(who, what, 1, lambda way=way: way(x, begin), lambda way=way: above(way)) for who, way in ways.items()]
 
 
 def _objective(x: Tensor, centres: Tensor) -> float:
@@ -58,50 +51,40 @@ def _objective(x: Tensor, centres: Tensor) -> float:
     return sum(float((part.double() - centres.to(x)[near].double()).square().sum()) for part, near in parts)
 
 
-def _sklearn(x: Tensor, k: int, begin: Tensor) -> Callable[[], Tensor]:
+def _ours(x: Tensor, begin: Tensor) -> Callable[[], Tensor]:
+    return lambda: kmeans(x, len(begin)).centres
+
+
+def _sklearn(x: Tensor, begin: Tensor) -> Callable[[], Tensor]:
     from sklearn.cluster import KMeans
-
-    rows, first = x.cpu().numpy(), begin.cpu().numpy()
-
-    def run() -> Tensor:
-        found = KMeans(k, init=first, n_init=1, max_iter=ITERATIONS, tol=0, algorithm="lloyd").fit(rows)
-        return torch.from_numpy(found.cluster_centers_)
 
     if x.device.type == "cuda":
         raise RuntimeError("it has no GPU, and would take minutes")
-    return run
+    rows, first = x.numpy(), begin.numpy()
+    found = KMeans(len(first), init=first, n_init=1, max_iter=ITERATIONS, tol=0, algorithm="lloyd")
+    return lambda: torch.from_numpy(found.fit(rows).cluster_centers_)
 
 
-def _faiss(x: Tensor, k: int, begin: Tensor) -> Callable[[], Tensor]:
+def _faiss(x: Tensor, begin: Tensor) -> Callable[[], Tensor]:
     import faiss
 
-    rows, first = x.cpu().numpy(), begin.cpu().numpy()
     gpu = x.device.type == "cuda" and faiss.get_num_gpus() > 0
     if x.device.type == "cuda" and not gpu:
         raise RuntimeError("this build of faiss has no GPU, and would take minutes")
+    rows, first = x.cpu().numpy(), np.ascontiguousarray(begin.cpu().numpy())
 
     def run() -> Tensor:
         # Without these two it would look at a part of the rows only.
         limits = {"max_points_per_centroid": 10**9, "min_points_per_centroid": 1}
-        found = faiss.Kmeans(rows.shape[1], k, niter=ITERATIONS, gpu=gpu, **limits)
-        found.train(rows, init_centroids=np.ascontiguousarray(first))
+        found = faiss.Kmeans(rows.shape[1], len(first), niter=ITERATIONS, gpu=gpu, **limits)
+        found.train(rows, init_centroids=first)
         return torch.from_numpy(found.centroids)
 
     return run
 
 
-def _flash(x: Tensor, k: int, begin: Tensor) -> Callable[[], Tensor]:
+def _flash(x: Tensor, begin: Tensor) -> Callable[[], Tensor]:
     from flash_kmeans import batch_kmeans_Euclid
 
-    return lambda: batch_kmeans_Euclid(x[None], n_clusters=k, max_iters=ITERATIONS, init_centroids=begin[None])[1][0]
-
-
-def _fast_pytorch(x: Tensor, k: int) -> Callable[[], Tensor]:
-    from fast_pytorch_kmeans import KMeans
-
-    def run() -> Tensor:
-        found = KMeans(n_clusters=k, max_iter=ITERATIONS, tol=0)
-        found.fit_predict(x)
-        return found.centroids
-
-    return run
+    how = {"n_clusters": len(begin), "max_iters": ITERATIONS, "init_centroids": begin[None]}
+    return lambda: batch_kmeans_Euclid(x[None], **how)[1][0]

@@ -30,8 +30,7 @@ class Peer:
 
     who: the name in tables. what: what one call does, in words. count: units of work a call. make: prepares, and
     returns the call; an exception means that the peer is absent. quality: measures how good the result is, in the unit
-    of the bench.
-    bytes_written: what one call leaves in memory, for the share of the memory's bandwidth.
+    of the bench. bytes_written: what one call leaves in memory, for the share of the memory's bandwidth.
     """
 
     who: str
@@ -44,15 +43,11 @@ class Peer:
 
 @dataclass
 class Report:
-    """What a bench measured: rows as in its JSON, the peers that were skipped and why, and the machine."""
+    """What a bench measured: the machine, the rows, and the peers that were skipped and why; as JSON has it, too."""
 
     machine: dict[str, Any]
     rows: list[dict[str, Any]] = field(default_factory=list)
     skipped: list[dict[str, str]] = field(default_factory=list)
-
-    def as_json(self) -> dict[str, Any]:
-        """The content of the file that `--json` writes."""
-        return {"machine": self.machine, "rows": self.rows, "skipped": self.skipped}
 
     def skip(self, who: str, error: Exception) -> None:
         """Name what was left out, with the first line of the reason."""
@@ -70,10 +65,9 @@ class Report:
         lines = [", ".join(f"{key} {value}" for key, value in self.machine.items()), ""]
         lines.append(f"{'who':34} {'side':>4} {'rate':>16} {'to ours':>8} {'quality':>8} {'of fill':>8}  what")
         for row in self.rows:
-            quality = quality_in_words(row, 1)
             share = f"{row['share_of_fill']:.0%}" if "share_of_fill" in row else ""
             cells = f"{row['who']:34} {row['side']:>4} {rate_in_words(row):>16} {row['ratio_to_ours']:8.3g}"
-            lines.append(f"{cells} {quality:>8} {share:>8}  {row['what']}")
+            lines.append(f"{cells} {quality_in_words(row, 1):>8} {share:>8}  {row['what']}")
         return "\n".join(lines + [f"skipped: {s['who']}: {s['why']}" for s in self.skipped])
 
 
@@ -100,7 +94,7 @@ def compare(
     fill: float = 0.0,
     unit: str = "crops/s",
     turns: int = 0,
-    calls: int = 0,
+    calls: int = CALLS,
     warm_up: int = WARM_UP,
 ) -> Report:
     """Time the peers in turns; the first is ours, to which the ratios are taken.
@@ -115,20 +109,13 @@ def compare(
         for peer, call in prepared:
             for _ in range(warm_up):
                 call()
-            seconds[peer.who] += [timed(call, device) for _ in range(calls or CALLS)]
+            seconds[peer.who] += [timed(call, device) for _ in range(calls)]
     ours = 0.0
     for peer, _ in prepared:
         rate = peer.count / statistics.median(seconds[peer.who])
         ours = ours or rate
-        quality = _quality(peer, report)
-        row = {
-            "who": peer.who,
-            "what": peer.what,
-            "side": side,
-            "rate": round(rate, 1 if rate >= 1 else 4),
-            "unit": unit,
-        }
-        row |= {"ratio_to_ours": rate / ours, "quality": quality}
+        row = {"who": peer.who, "what": peer.what, "side": side, "rate": round(rate, 1 if rate >= 1 else 4)}
+        row |= {"unit": unit, "ratio_to_ours": rate / ours, "quality": _quality(peer, report)}
         if fill and peer.bytes_written:
             row["share_of_fill"] = rate / peer.count * peer.bytes_written / fill
         report.rows.append(row)

@@ -1,4 +1,4 @@
-"""Steps of a training beside their peers: the course's loop, the bare network, and the usual practice."""
+"""Images a second of a training: the course's loop beside the bare network and the usual practice."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ from course_lib.bench.report import Peer, Report, compare, timed
 from course_lib.data.datasets import CropDataset
 from course_lib.data.loading import load_source
 from course_lib.pretext.deepcluster import DeepCluster
-from course_lib.pretext.method import Method
 from course_lib.pretext.recipes import Recipe
 from course_lib.pretext.rotnet import TURNS, RotNet, four_turns
 from course_lib.profiles import PROFILES, Profile
 from course_lib.support.machine import cpu_cores, describe_machine
-from course_lib.training.arithmetic import Arithmetic, autotuned, fastest
+from course_lib.training.arithmetic import Arithmetic, arithmetic_of, autotuned
 from course_lib.training.steps import Training
 
 CROPS = {"cpu": 48, "cuda": 256}
@@ -56,26 +55,22 @@ def training_peers(profile: Profile, data: CropDataset, device: torch.device, co
         return Peer(who, what, TURNS * count, make)
 
     def ours(kind: type[RotNet] = RotNet, compiled: bool = False) -> Callable[[], Any]:
-        return _training(kind, profile, data, count, device, compiled).step
+        training = Training(kind.build(profile, data).to(device), data, Recipe(_STEPS, count, 0.01), 0, compiled)
+        training.method.train()
+        return training.step
 
     def bare(compiled: bool = False) -> Callable[[], Any]:
         return _bare(profile, data, count, device, compiled)
 
-    arithmetic = fastest(device, profile.trunk())
+    def usual() -> Callable[[], Any]:
+        return _plain(profile, data, count, workers)
+
+    plain = f"plain loop, DataLoader with {workers} workers"
     peers = [
-        peer("ours", f"fit's own step, crops made on the fly, in {arithmetic}", ours),
+        peer("ours", f"fit's own step, crops made on the fly, in {arithmetic_of(device)}", ours),
         peer("ours, one cached batch", "the same, with the pictures of one batch kept", lambda: ours(_Cached)),
         peer("bare network", "a loop of nothing but the network, on a constant batch", bare),
-        peer(
-            f"plain loop, DataLoader with {workers} workers",
-            "float32, channels first, crops by torchvision on PIL",
-            lambda: _usual(profile, data, count, device, workers),
-        ),
-        peer(
-            "plain loop, one cached batch",
-            "the same without its loader",
-            lambda: _usual(profile, data, count, device, 0),
-        ),
+        peer(plain, "float32, channels first, crops by torchvision on PIL", usual),
     ]
     if compiled:
         peers.insert(1, peer("ours, compiled", "by torch.compile", lambda: ours(compiled=True)))
@@ -84,7 +79,7 @@ def training_peers(profile: Profile, data: CropDataset, device: torch.device, co
 
 
 def grouping_row(profile: Profile, device: torch.device) -> dict[str, Any]:
-    """The share of DeepCluster's time that the feature pass, the whitening and k-means take, as a row."""
+    """The share of DeepCluster's time that the feature pass, whitening and k-means take, as a row."""
     recipe = DeepCluster.RECIPES[profile.name]
     data = CropDataset(load_source("china").to(device), d=100_000, side=profile.side)
     torch.manual_seed(0)
@@ -109,52 +104,34 @@ class _Cached(RotNet):
         return self.kept
 
 
-def _training(
-    kind: type[RotNet], profile: Profile, data: CropDataset, count: int, device: torch.device, compiled: bool
-) -> Training:
-    method: Method = kind.build(profile, data).to(device)
-    training = Training(method, data, Recipe(_STEPS, count, 0.01), 0, compiled)
-    method.train()
-    return training
-
-
 def _bare(profile: Profile, data: CropDataset, count: int, device: torch.device, compiled: bool) -> Callable[[], None]:
-    """The network alone, in the fastest arithmetic, by hand."""
-    network = RotNet.build(profile, data).to(device)
-    arithmetic = fastest(device, network.trunk)
+    """The network alone, in the course's arithmetic, on one batch."""
+    network, arithmetic = RotNet.build(profile, data).to(device), arithmetic_of(device)
     arithmetic.prepare(network)
-    images, turns = network.views(data, torch.arange(count, device=device))
-    called = torch.compile(network) if compiled else network
-    return _loop(network, called, lambda: (images, turns), arithmetic, device)
+    batch = network.views(data, torch.arange(count, device=device))
+    return _loop(torch.compile(network) if compiled else network, lambda: batch, arithmetic, device)
 
 
-def _usual(profile: Profile, data: CropDataset, count: int, device: torch.device, workers: int) -> Callable[[], None]:
-    """Plain float32 with channels first; workers: 0 keeps one batch instead of loading."""
-    network = RotNet.build(profile, data).to(device)
+def _plain(profile: Profile, data: CropDataset, count: int, workers: int) -> Callable[[], None]:
+    """The usual practice: float32 with channels first, and crops from worker processes."""
+    device = data.source.device
     turns = torch.arange(TURNS, device=device).repeat_interleave(count)
-    if not workers:
-        images = four_turns(data[torch.arange(count, device=device)].contiguous())
-        return _loop(network, network, lambda: (images, turns), Arithmetic(), device)
     load = pil_loader(data.source, profile.side, count, workers)
-    return _loop(network, network, lambda: (four_turns(load()), turns), Arithmetic(), device)
+    network = RotNet.build(profile, data).to(device)
+    return _loop(network, lambda: (four_turns(load()), turns), Arithmetic(), device)
 
 
 def _loop(
-    network: nn.Module,
-    called: nn.Module,
-    batch: Callable[[], tuple[Tensor, Tensor]],
-    arithmetic: Arithmetic,
-    device: torch.device,
+    network: nn.Module, batch: Callable[[], tuple[Tensor, Tensor]], arithmetic: Arithmetic, device: torch.device
 ) -> Callable[[], None]:
-    optimiser = torch.optim.SGD(
-        network.parameters(), 0.01, 0.9, weight_decay=5e-4, nesterov=True, fused=arithmetic != Arithmetic()
-    )
+    fused = arithmetic != Arithmetic()
+    optimiser = torch.optim.SGD(network.parameters(), 0.01, 0.9, weight_decay=5e-4, nesterov=True, fused=fused)
 
     @autotuned()
     def step() -> None:
         images, turns = batch()
         with arithmetic.autocast(device):
-            loss = F.cross_entropy(called(images), turns)
+            loss = F.cross_entropy(network(images), turns)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
