@@ -20,16 +20,10 @@ from course_lib.lessons.depths.depth import (
     reached,
     read_at,
 )
-from course_lib.lessons.depths.pictures import (
-    COLOURS,
-    MARKERS,
-    explore_places,
-    place_panel,
-    readings,
-    where_layers_are,
-)
+from course_lib.lessons.depths.pictures import explore_places, place_panel, readings, where_layers_are
 from course_lib.networks.alexnet import LAYERS, AlexNet
 from course_lib.networks.others import OTHERS, OtherTrunk
+from course_lib.support.palette import NETWORK_COLOURS, NETWORK_MARKERS
 
 
 @functools.cache
@@ -47,9 +41,8 @@ def measured() -> dict[str, dict[str, dict[str, float]]]:
     }
 
 
-@pytest.mark.parametrize("edges", [False, True])
-def test_alexnets_places_are_counted_by_hand(edges: bool) -> None:
-    trunk = AlexNet(32, 0.1, edges=edges)
+def test_alexnets_places_are_counted_by_hand() -> None:
+    trunk = AlexNet(32, 0.1)
     found = places(trunk)
     assert [place.layer for place in found] == list(LAYERS)
     assert [place.convolutions for place in found] == [1, 2, 3, 4, 5]
@@ -136,8 +129,8 @@ def test_pictures_say_their_numbers() -> None:
 
 
 def test_every_network_has_its_colour_and_its_mark() -> None:
-    assert set(COLOURS) == set(MARKERS) == {"alexnet", *OTHERS}
-    assert len(set(COLOURS.values())) == len(set(MARKERS.values())) == 1 + len(OTHERS)
+    assert set(NETWORK_COLOURS) == set(NETWORK_MARKERS) == {"alexnet", *OTHERS}
+    assert len(set(NETWORK_COLOURS.values())) == len(set(NETWORK_MARKERS.values())) == 1 + len(OTHERS)
 
 
 def test_the_panel_reads_all_networks_at_one_depth() -> None:

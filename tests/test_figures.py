@@ -15,9 +15,11 @@ from PIL import Image
 from course_lib.data.crops import CropScheme
 from course_lib.data.loading import load_source
 from course_lib.data.sources import Source
+from course_lib.lessons.crops.laws import crop_histograms
 from course_lib.pictures import charts, figures
-from course_lib.pictures.figures import COLOURS, MARKERS, Picture, tile, to_pixels
+from course_lib.pictures.figures import Picture, tile, to_pixels
 from course_lib.pretext.method import method_names
+from course_lib.support.palette import COLOURS, MARKERS
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +38,7 @@ def pictures(china: Source) -> Iterator[Picture]:
     ]
     yield figures.outlines(china, crops)
     yield figures.crop_sheet(torch.rand(5, 3, 8, 8), "five crops")
-    yield charts.crop_histograms(china, crops, CropScheme())
+    yield crop_histograms(china, crops, CropScheme())
     yield figures.crop_rows({"a": torch.rand(5, 3, 8, 8), "b": torch.rand(5, 3, 8, 8)}, "two rows")
     yield figures.filter_sheet(filters, "filters")
     yield figures.compare_filters({"a": filters, "b": filters}, "two nets")

@@ -15,17 +15,11 @@ from PIL import Image
 
 from course_lib.data.crops import AREA_LAWS, PARTS, CropScheme
 from course_lib.data.images import SOURCE_PHOTOGRAPHS
-from course_lib.data.laws import LAWS, measured
 from course_lib.data.loading import load_source
-from course_lib.data.sources import GENERATED, Source, cut_pieces, generate
-from course_lib.lessons.crops.panel import (
-    SCHEME_PARTS,
-    SIDES,
-    crop_panel,
-    make_backdrop,
-    part_rows,
-    weaken,
-)
+from course_lib.data.sources import GENERATED, Source, generate
+from course_lib.lessons.crops.laws import LAWS, measured
+from course_lib.lessons.crops.panel import SCHEME_PARTS, SIDES, crop_panel, make_backdrop, part_rows, weaken
+from course_lib.lessons.crops.quality import cut_pieces
 from course_lib.lessons.crops.sliders import explore_crops, explore_parts
 from course_lib.pictures import png
 from course_lib.pictures.panel import Panel
@@ -75,13 +69,13 @@ def test_the_crop_panel_at_every_corner(area_law: str, side: int, china: Source)
     corners = itertools.product((1e-4, 1.0), (0.2, 1.0), (0.0, 180.0), (0.0, 1.0), (0.0, 1.0))
     for beta, gamma, alpha, flip, jitter in corners:
         scheme = CropScheme(beta, gamma, alpha, flip, jitter, area_law)
-        pixels = crop_panel(china, scheme, side, seed=1, backdrop=backdrop)
+        pixels, _ = crop_panel(china, scheme, side, seed=1, backdrop=backdrop)
         assert pixels.dtype == np.uint8 and pixels.shape == SIZE
 
 
 def test_a_panel_without_a_backdrop_makes_its_own(china: Source) -> None:
-    with_one = crop_panel(china, CropScheme(), backdrop=make_backdrop(china))
-    assert np.array_equal(crop_panel(china, CropScheme()), with_one)
+    with_one, _ = crop_panel(china, CropScheme(), backdrop=make_backdrop(china))
+    assert np.array_equal(crop_panel(china, CropScheme())[0], with_one)
     with pytest.raises(ValueError, match="8, 16, 32, 64, got 20"):
         crop_panel(china, CropScheme(), side=20)
 

@@ -1,7 +1,7 @@
-"""What commands write into notebooks and the README, so that nobody types it: measured costs, and badges.
+"""What commands write into notebooks and READMEs, so that nobody types it: measured costs, tables, and badges.
 
-Each text stands between two comments, `<!-- measured -->` and `<!-- /measured -->`, and is written anew every time. It
-has lines of its own: Markdown on the line of a comment would be shown as it is typed.
+Each text stands between two comments, `<!-- measured -->` and `<!-- /measured -->`, and is replaced every time. It has
+lines of its own: Markdown on the line of a comment would be shown as it is typed.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import re
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,58 +19,67 @@ import nbformat
 from course_lib.bench.report import quality_in_words, rate_in_words
 from course_lib.evidence.results import assets_folder, load_reference, load_reference_table
 from course_lib.networks.alexnet import LAYERS
-from course_lib.pictures.figures import in_order
 from course_lib.support.errors import CourseError
 from course_lib.support.files import write_file
 from course_lib.support.notebooks import EXPERIMENT, find_notebooks, title, write_notebook
+from course_lib.support.palette import in_order
 
-_RULE = "|---|---|---|---|---|"
+_PAGES = ("README.md", "*/README.md", "course_lib/*/README.md")
 _PLACE = re.compile(r"git\+https://github\.com/[^\s/]+/\S+")
 
 
+def find_pages(root: Path) -> list[Path]:
+    """The README of a checkout and those of its folders."""
+    found = [path for pattern in _PAGES for path in sorted(root.glob(pattern))]
+    return [path for path in found if not path.parent.name.startswith(".")]
+
+
 def write_measured(readme: Path) -> list[Path]:
-    """Write each notebook's seconds and memory, from the reference at `quick`, into its first cell and the README.
+    """Fill the blocks of the notebooks, the README and the READMEs below it with what was measured.
 
     Returns the files that changed. Raises CourseError where no reference was made yet.
     """
     reference = load_reference("quick")
     if reference is None:
         raise CourseError("there is no assets/reference/quick.json; make it with `python -m course_lib reference`")
-    costs = {cost["name"]: cost for cost in reference["notebooks"]}
-    machine = f"{reference['machine']['device']}, torch {reference['machine']['torch']}"
-    changed = []
-    for path in find_notebooks():
-        text = f"\n*Measured at `quick` on {machine}: {_cost(costs[path.stem])}.*\n" if path.stem in costs else ""
-        changed += _edit_notebook(path, lambda source, text=text: fill(source, "measured", text))
-    table = ["| notebook | measured at `quick` |", "|---|---|"]
-    for path in find_notebooks():
-        cost = _cost(costs[path.stem]) if path.stem in costs else ""
-        table.append(f"| [{title(path)}](notebooks/{path.name}) | {cost} |")
-    texts = {"notebooks": table, "bench": _bench_tables()}
+    costs = {cost["name"]: _cost(cost) for cost in reference["notebooks"]}
+    notebooks, machine, changed = find_notebooks(), _on(reference["machine"]), []
+    for path in (path for path in notebooks if path.stem in costs):
+        measured = f"*Measured at `quick` on {machine}: {costs[path.stem]}.*"
+        changed += _edit_notebook(path, partial(fill, blocks={"measured": [measured]}))
+    listed = [(f"[{title(path)}](notebooks/{path.name})", costs.get(path.stem, "")) for path in notebooks]
+    blocks = {"notebooks": _table(("notebook", f"at `quick` on {machine}"), listed), "bench": _bench_tables()}
     kinds = [path.name.removesuffix("-sweep.jsonl") for path in assets_folder().glob("reference/*-sweep.jsonl")]
-    texts |= {kind: _accuracy_table(kind) for kind in kinds}
-    for name, lines in texts.items():
-        changed += _edit(readme, lambda source, name=name, lines=lines: fill(source, name, "\n".join(["", *lines, ""])))
-    return list(dict.fromkeys(changed))
+    blocks |= {kind: _accuracy_table(kind) for kind in kinds}
+    for page in find_pages(readme.parent):
+        changed += _edit(page, partial(fill, blocks=blocks))
+    return changed
+
+
+def _on(machine: dict[str, Any]) -> str:
+    return f"{machine['device']}, torch {machine['torch']}"
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """The lines of a Markdown table."""
+    return [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|", *(f"| {' | '.join(row)} |" for row in rows)]
 
 
 def _accuracy_table(kind: str) -> list[str]:
-    """The probes of one of the reference's sweeps: a line a network; nothing where none was kept."""
+    """The probes of one of the reference's sweeps: one row per network; nothing where none was kept."""
     networks: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for row in load_reference_table(kind):
         networks.setdefault((row["method"], _learned_from(row), row["data"]), []).append(row)
     if not networks:
         return []
+    order, rows = in_order(method for method, *_ in networks), []
+    for network, probed in sorted(networks.items(), key=lambda item: order.index(item[0][0])):
+        seeds = ", ".join(map(str, sorted({row["seed"] for row in probed})))
+        by_layer = [[row["accuracy"] for row in probed if row["layer"] == layer] for layer in LAYERS]
+        rows.append((*network, seeds, *map(_over_seeds, by_layer)))
     first = next(iter(networks.values()))[0]
-    machine = f"{first['device']}, torch {first['torch']}"
-    lines = [f"At `{first['profile']}` on {machine}; in %, over several seeds the mean ± the standard deviation:", ""]
-    lines += [f"| trained by | on | probed on | seeds | {' | '.join(LAYERS)} |", f"|{'---|' * (4 + len(LAYERS))}"]
-    order = in_order(method for method, *_ in networks)
-    for network, rows in sorted(networks.items(), key=lambda item: order.index(item[0][0])):
-        seeds = ", ".join(map(str, sorted({row["seed"] for row in rows})))
-        shares = [[row["accuracy"] for row in rows if row["layer"] == layer] for layer in LAYERS]
-        lines.append(f"| {' | '.join([*network, seeds, *map(_over_seeds, shares)])} |")
-    return lines
+    heading = f"At `{first['profile']}` on {_on(first)}; accuracy in %, over several seeds mean ± standard deviation:"
+    return [heading, "", *_table(("trained by", "on", "probed on", "seeds", *LAYERS), rows)]
 
 
 def _learned_from(row: dict[str, Any]) -> str:
@@ -77,29 +87,28 @@ def _learned_from(row: dict[str, Any]) -> str:
     return f"{pictures}, without {row['left_out']}" if row["left_out"] else pictures
 
 
-def _over_seeds(shares: list[float]) -> str:
+def _over_seeds(accuracies: list[float]) -> str:
     """The mean in percent, and the standard deviation where there are several."""
-    spread = f" ± {100 * statistics.stdev(shares):.1f}" if len(shares) > 1 else ""
-    return f"{100 * statistics.mean(shares):.1f}{spread}"
+    spread = f" ± {100 * statistics.stdev(accuracies):.1f}" if len(accuracies) > 1 else ""
+    return f"{100 * statistics.mean(accuracies):.1f}{spread}"
 
 
 def _bench_tables() -> list[str]:
-    """What `python -m course_lib bench ... --json assets/reference/bench*.json` measured, a table for each machine."""
-    rows: dict[str, list[dict[str, Any]]] = {}
+    """What `python -m course_lib bench ... --json assets/reference/bench*.json` measured, one table per machine."""
+    measured: dict[str, list[Sequence[str]]] = {}
     for path in sorted(assets_folder().glob("reference/bench*.json"), key=lambda path: path.stem):
         report = json.loads(path.read_text(encoding="utf-8"))
-        rows.setdefault(f"{report['machine']['device']}, torch {report['machine']['torch']}", []).extend(report["rows"])
-    lines: list[str] = []
-    for machine, measured in rows.items():
-        lines += ["", f"Measured on {machine}:", "", "| who | what | rate | to ours | quality |", _RULE]
-        lines += [_bench_line(row) for row in measured]
-    return lines[1:]
+        measured.setdefault(_on(report["machine"]), []).extend(map(_bench_row, report["rows"]))
+    columns, lines = ("who", "what", "rate", "to ours", "quality"), []
+    for machine, rows in measured.items():
+        lines += [f"Measured on {machine}:", "", *_table(columns, rows), ""]
+    return lines[:-1]
 
 
-def _bench_line(row: dict[str, Any]) -> str:
-    side = {"runs/s": "k-means", "layers/s": "probes", "images/s": f"training, {row['side']} px"}
-    cells = [row["who"], side.get(row["unit"], f"{row['side']} px"), rate_in_words(row), f"{row['ratio_to_ours']:.2g}"]
-    return f"| {' | '.join(cells)} | {quality_in_words(row)} |"
+def _bench_row(row: dict[str, Any]) -> Sequence[str]:
+    side = f"{row['side']} px"
+    what = {"runs/s": "k-means", "layers/s": "probes", "images/s": f"training, {side}"}.get(row["unit"], side)
+    return row["who"], what, rate_in_words(row), f"{row['ratio_to_ours']:.2g}", quality_in_words(row)
 
 
 def write_badges(repository: str, branch: str, readme: Path) -> list[Path]:
@@ -112,17 +121,18 @@ def write_badges(repository: str, branch: str, readme: Path) -> list[Path]:
     changed = []
     for path in (*find_notebooks(), *find_notebooks([EXPERIMENT])):
         badges = _badges(repository, branch, f"notebooks/{path.name}")
-        changed += _edit_notebook(
-            path, lambda source, badges=badges: _address(fill(source, "badges", badges), repository)
-        )
+        changed += _edit_notebook(path, partial(fill, blocks={"badges": badges}))
+        changed += _edit_notebook(path, partial(_PLACE.sub, f"git+https://github.com/{repository}"))
     badges = _badges(repository, branch, "notebooks/00_start_here.ipynb")
-    return changed + _edit(readme, lambda source: fill(source, "badges", badges))
+    return list(dict.fromkeys(changed + _edit(readme, partial(fill, blocks={"badges": badges}))))
 
 
-def fill(text: str, name: str, content: str) -> str:
-    """`text` with `content` between the comments of that name; unchanged where it has none."""
-    pattern = re.compile(rf"(<!-- {name} -->).*?(<!-- /{name} -->)", re.DOTALL)
-    return pattern.sub(lambda match: f"{match[1]}{content}{match[2]}", text)
+def fill(text: str, blocks: Mapping[str, Sequence[str]]) -> str:
+    """`text` with the lines of each block between the comments of its name; unchanged where it has none."""
+    for name, lines in blocks.items():
+        content, pattern = "\n".join(["", *lines, ""]), rf"(<!-- {name} -->).*?(<!-- /{name} -->)"
+        text = re.sub(pattern, lambda match, content=content: match[1] + content + match[2], text, flags=re.DOTALL)
+    return text
 
 
 def _cost(cost: dict[str, Any]) -> str:
@@ -131,17 +141,13 @@ def _cost(cost: dict[str, Any]) -> str:
     return f"{middle:.0f} s ({min(seconds):.0f} to {max(seconds):.0f}), {gigabytes:.2f} GB"
 
 
-def _badges(repository: str, branch: str, file: str) -> str:
+def _badges(repository: str, branch: str, file: str) -> list[str]:
     colab = f"https://colab.research.google.com/github/{repository}/blob/{branch}/{file}"
     binder = f"https://mybinder.org/v2/gh/{repository}/{branch}?urlpath=lab/tree/{file}"
-    return (
-        f"\n[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({colab}) "
-        f"[![Open in Binder](https://mybinder.org/badge_logo.svg)]({binder})\n"
-    )
-
-
-def _address(source: str, repository: str) -> str:
-    return _PLACE.sub(f"git+https://github.com/{repository}", source)
+    return [
+        f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({colab}) "
+        f"[![Open in Binder](https://mybinder.org/badge_logo.svg)]({binder})"
+    ]
 
 
 def _edit_notebook(path: Path, change: Callable[[str], str]) -> list[Path]:

@@ -9,26 +9,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from course_lib.data.crops import Crops, CropScheme
-from course_lib.data.laws import LAWS, measured
-from course_lib.data.sources import Source
-from course_lib.pictures.figures import (
-    AXIS_LABELS,
-    COLOURS,
-    MARKERS,
-    RIGHT,
-    WRONG,
-    Picture,
-    draw_row,
-    filter_pixels,
-    in_order,
-    tile,
-)
+from course_lib.pictures.figures import Picture, draw_row, filter_pixels, tile
 from course_lib.pretext.method import Shown
+from course_lib.support.palette import BLACK, COLOURS, GREY, MARKERS, RIGHT, WRONG, colours_of, in_order, marker_of
 
 # A legend that hides no line.
 _BESIDE = {"loc": "upper left", "bbox_to_anchor": (1, 1), "title": None, "frameon": False}
-_OTHERS = ("#E69F00", "#8B5A00", "#7A3B69", "#004D40", "#5E5E00", "#1A237E")  # what is no method, in turn
 
 
 def training_picture(
@@ -44,7 +30,7 @@ def training_picture(
     top, *below = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False).flat
     left, middle, right = top.subplots(1, 3)
     for axes, values, name in ((left, loss, "loss"), (middle, accuracy, "accuracy of the task")):
-        axes.plot(np.arange(1, len(values) + 1), values.numpy(), color=COLOURS.get(title, "#000000"), linewidth=1)
+        axes.plot(np.arange(1, len(values) + 1), values.numpy(), color=COLOURS.get(title, BLACK), linewidth=1)
         axes.set(xlabel="step", title=f"{title}: {name}", xlim=(0, steps))
     left.set_ylim(bottom=0)
     middle.set_ylim(0, 1.02)
@@ -57,20 +43,6 @@ def training_picture(
     words = f"{title} at step {len(loss)} of {steps}: {last}; right, the filters of conv1"
     doing = f"; below, what it does by now: {', '.join(shown.rows)}" if shown else ""
     return Picture(figure, words + doing + (f". {pace}" if pace else ""))
-
-
-def crop_histograms(source: Source, crops: Crops, scheme: CropScheme) -> Picture:
-    """How crops are spread over area, ratio and angle, and the laws that the scheme drew them by."""
-    figure = Figure(figsize=(9, 2.4), layout="constrained")
-    values = measured(source, crops)
-    for axes, (name, (law, edges)) in zip(figure.subplots(1, 3), LAWS.items()):
-        axes.hist(values[name], bins=edges, color=COLOURS["rotnet"])
-        axes.stairs(len(crops) * np.diff(law(scheme, edges)), edges, color=COLOURS["deepcluster"], linewidth=2)
-        axes.set(xlabel=AXIS_LABELS[name], yticks=[])
-    figure.axes[1].set_xscale("log", base=2)
-    share = values["area"]
-    words = f"median share of the area {np.median(share):.2f}, {(share < 0.1).mean():.0%} of the crops below a tenth"
-    return Picture(figure, f"How {len(crops):,} crops are spread; the lines are the laws they were drawn by; {words}")
 
 
 def bar_chart(values: dict[str, float], caption: str, level: float, words: str, method: str = "rotnet") -> Picture:
@@ -91,7 +63,7 @@ def bar_chart(values: dict[str, float], caption: str, level: float, words: str, 
 
 
 def accuracy_by_layer(rows: Sequence[dict], title: str, what: str = "accuracy") -> Picture:
-    """Probe accuracy over the layers, one line a method; a band shows one standard deviation over seeds.
+    """Probe accuracy over the layers, one line per method; a band shows one standard deviation over seeds.
 
     rows: with method, layer, accuracy (a share of 1) and, of several, seed. what: another key with a share of 1, to be
     drawn in its place.
@@ -112,8 +84,8 @@ def accuracy_by_layer(rows: Sequence[dict], title: str, what: str = "accuracy") 
         hue_order=methods,
         style="method",
         style_order=methods,
-        palette=_palette(methods),
-        markers={method: MARKERS.get(method, "*") for method in methods},
+        palette=colours_of(methods),
+        markers={method: marker_of(method) for method in methods},
         dashes=False,
         errorbar="sd",
         ax=axes,
@@ -132,14 +104,8 @@ def _from_first_to_last(by_layer: Any) -> str:
     return " and ".join(f"{by_layer[layer]:.0f} at {layer}" for layer in ends)
 
 
-def _palette(names: Sequence[str]) -> dict[str, str]:
-    """A method's own colour for a method's name, and another for every other name."""
-    others = [name for name in names if name not in COLOURS]
-    return {n: COLOURS.get(n) or _OTHERS[others.index(n) % len(_OTHERS)] for n in names}
-
-
 def accuracy_by_choice(rows: Sequence[dict], choice: str, order: Sequence[str], title: str) -> Picture:
-    """Probe accuracy over the values of one choice, one marker a method; a bar shows one standard deviation over seeds.
+    """Probe accuracy over the values of a choice, one marker per method; a bar shows one standard deviation over seeds.
 
     rows: with method, accuracy (a share of 1) and `choice`, whose values stand along the axis in this order.
     """
@@ -200,7 +166,7 @@ def forest(differences: Sequence[dict], bound: float, title: str) -> Picture:
 
     differences: with what, mean, low, high and verdict, as `course_lib.evidence.claims` gives them.
     """
-    marks = {"holds": (RIGHT, "o"), "fails": (WRONG, "X"), "undecided": (COLOURS["random"], "s")}
+    marks = {"holds": (RIGHT, "o"), "fails": (WRONG, "X"), "undecided": (GREY, "s")}
     figure = Figure(figsize=(8, 0.34 * len(differences) + 1.1), layout="constrained")
     axes = figure.subplots()
     for verdict, (colour, marker) in marks.items():

@@ -1,11 +1,11 @@
-"""A picture with the caption that is also its alternative text; sheets of crops and of filters; the palette."""
+"""A picture with the caption that is also its alternative text; sheets of crops and of filters."""
 
 from __future__ import annotations
 
 import base64
 import html
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,41 +18,9 @@ from torch import Tensor
 from course_lib.data.crops import Crops
 from course_lib.data.sources import Source
 from course_lib.pictures.png import encode_png
-
-# Okabe and Ito's palette, safe for colour-blind readers: one colour and one marker for each meaning, everywhere.
-COLOURS = {
-    "random": "#999999",
-    "supervised": "#000000",
-    "rotnet": "#0072B2",
-    "deepcluster": "#D55E00",
-    "bigan": "#009E73",
-    "jigsaw": "#CC79A7",
-    "pirl": "#56B4E9",
-    "jigsaw_resnet50": "#882255",
-}
-MARKERS = {
-    "random": "o",
-    "supervised": "s",
-    "rotnet": "^",
-    "deepcluster": "D",
-    "bigan": "v",
-    "jigsaw": "P",
-    "pirl": "X",
-    "jigsaw_resnet50": "p",
-}
-PEN_COLOURS = tuple(tuple(bytes.fromhex(colour[1:])) for colour in list(COLOURS.values())[2:7])
-"""The colours that outlines take in turn."""
-
-RIGHT, WRONG = "#009E73", "#D55E00"
+from course_lib.support.palette import PENS, RIGHT, WRONG
 
 _DPI = 100
-AXIS_LABELS = {"area": "area, as a share of the image's", "ratio": "height / width", "angle": "angle in degrees"}
-
-
-def in_order(methods: Iterable[str]) -> list[str]:
-    """Each method once, in the order that every picture and table has them: that of COLOURS, then the unknown ones."""
-    given = list(dict.fromkeys(methods))
-    return [method for method in COLOURS if method in given] + [method for method in given if method not in COLOURS]
 
 
 class Picture(NamedTuple):
@@ -70,7 +38,7 @@ class Picture(NamedTuple):
         return buffer.getvalue()
 
     def html(self) -> str:
-        """The picture in itself, with its caption below and as alternative text."""
+        """The picture as one piece of HTML, with its caption below and as alternative text."""
         data, words = base64.b64encode(self.png()).decode(), html.escape(self.caption)
         return (
             f'<figure style="margin:0"><img alt="{words}" src="data:image/png;base64,{data}" style="max-width:100%">'
@@ -100,22 +68,15 @@ def to_pixels(images: Tensor) -> np.ndarray:
     return images.permute(0, 2, 3, 1).cpu().numpy().astype(np.uint8)
 
 
-def tile(pixels: np.ndarray, columns: int, scale: int = 1, gap: int = 2, background: int = 255) -> np.ndarray:
-    """(n, h, w, 3) uint8 side by side in rows of `columns`, each pixel enlarged `scale` times."""
-    height, width = (size * scale for size in pixels.shape[1:3])
+def tile(pixels: np.ndarray, columns: int, scale: int = 1, gap: int = 2) -> np.ndarray:
+    """(n, h, w, 3) uint8 side by side in rows of `columns` on white, each pixel enlarged `scale` times."""
+    pixels = pixels.repeat(scale, 1).repeat(scale, 2)
     rows = -(-len(pixels) // columns)
-    canvas = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, 3), background, np.uint8)
-    paste(canvas, pixels, columns, scale, gap)
-    return canvas
-
-
-def paste(canvas: np.ndarray, pixels: np.ndarray, columns: int, scale: int = 1, gap: int = 2) -> None:
-    """Put pictures (n, h, w, 3) onto a canvas in rows of `columns`, each pixel enlarged `scale` times."""
-    pixels = pixels.repeat(scale, 1).repeat(scale, 2) if scale > 1 else pixels
-    height, width = pixels.shape[1:3]
-    for i, one in enumerate(pixels):
-        y, x = i // columns * (height + gap), i % columns * (width + gap)
-        canvas[y : y + height, x : x + width] = one
+    empty = rows * columns - len(pixels)
+    cells = np.pad(pixels, ((0, empty), (0, gap), (0, gap), (0, 0)), constant_values=255)
+    height, width = cells.shape[1:3]
+    lines = cells.reshape(rows, columns, height, width, 3).swapaxes(1, 2)
+    return lines.reshape(rows * height, columns * width, 3)[: rows * height - gap, : columns * width - gap]
 
 
 def crop_sheet(images: Tensor, caption: str, columns: int = 16, scale: int = 1) -> Picture:
@@ -150,7 +111,7 @@ def draw_outlines(pixels: np.ndarray, corners: Tensor) -> np.ndarray:
     canvas = Image.fromarray(pixels)
     pen = ImageDraw.Draw(canvas)
     for i, places in enumerate(corners.tolist()):
-        points, colour = [tuple(place) for place in places], PEN_COLOURS[i % len(PEN_COLOURS)]
+        points, colour = [tuple(place) for place in places], PENS[i % len(PENS)]
         pen.line([*points, points[0]], fill="white", width=4)
         pen.line([*points, points[0]], fill=colour, width=2)
         x, y = points[0]
@@ -205,4 +166,4 @@ def answers(images: Tensor, given: Sequence[str], right: Sequence[str], columns:
         mark, colour = ("✓", RIGHT) if said == true else ("✗", WRONG)
         axes.set_title(f"{mark} {said}", color=colour, fontsize=10)
     count = sum(said == true for said, true in zip(given, right))
-    return Picture(figure, f"What the network says of {len(images)} crops; {count} answers are right")
+    return Picture(figure, f"The network's answers for {len(images)} crops; {count} of them are right")

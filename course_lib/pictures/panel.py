@@ -1,4 +1,4 @@
-"""Sliders over the pure functions of panels.py: one Image widget of fixed size shows their pixels.
+"""Controls over a pure function that draws pixels: one Image widget of fixed size shows them.
 
 Core ipywidgets only, of version 7.7.1 (Colab) and 8. Every slider moves with the arrow keys.
 """
@@ -12,7 +12,6 @@ from typing import Any
 import ipywidgets as widgets
 import numpy as np
 
-from course_lib.data.crops import CropScheme
 from course_lib.pictures.figures import Picture
 from course_lib.pictures.png import encode_png
 
@@ -39,7 +38,7 @@ class Panel:
         self.box.add_class("course-panel")
 
     def redraw(self, _: Any = None) -> None:
-        """Draw the picture anew; an error shows in the panel, and the last good picture stays."""
+        """Draw the picture again; an error shows in the panel, and the last good picture stays."""
         try:
             self.show(*self._draw())
         except Exception as error:  # a callback's error goes nowhere that a learner would see
@@ -60,7 +59,7 @@ class Panel:
 
 
 def panel_over(controls: Sequence[widgets.Widget], draw: Callable[[], tuple[np.ndarray, str]]) -> Panel:
-    """A panel that is drawn anew when any of its controls moves."""
+    """A panel that is drawn again when any of its controls moves."""
     panel = Panel(draw, [widgets.HBox(controls, layout=WRAP)])
     for control in controls:
         control.observe(panel.redraw, "value")
@@ -72,9 +71,8 @@ def _lines(words: str) -> str:
 
 
 def named_slider(name: str, start: Any, kind: type, **options: Any) -> Any:
-    """A slider with its name before it; start: its value, or the scheme that has it."""
-    value = getattr(start, name) if isinstance(start, CropScheme) else start
+    """A slider with its name before it; start: its value."""
     words, look = name.replace("_", " "), {"layout": {"width": "275px"}, "style": {"description_width": "62px"}}
-    slider = kind(value=value, description=words, **look, **options)
+    slider = kind(value=start, description=words, **look, **options)
     slider.add_class(f"course-{words.replace(' ', '-')}")
     return slider
