@@ -48,7 +48,7 @@ def _measured(film: Film, filters: Tensor, step: int) -> str:
 
 def _match(left: Film, right: Film, one: Tensor, other: Tensor) -> str:
     if one.shape[1:] != other.shape[1:]:
-        return "They see different things, colours and edges, and cannot be matched."
+        return "They see different inputs, colours and edges, and cannot be matched."
     start = matched_similarity(left.frames[0], right.frames[0])
     return f"Their match is {matched_similarity(one, other):.2f}, and was {start:.2f} before the first step."
 
@@ -65,7 +65,8 @@ def explore_films(films: Iterable[Film]) -> Panel:
     widgets.jslink((play, "value"), (slider, "value"))
     rows = [widgets.HBox(controls, layout=WRAP) for controls in (left.controls, right.controls, [play, slider])]
     panel = Panel(lambda: films_panel(left.film, right.film, slider.value / max(1, last)), rows)
-    left.on_change = right.on_change = panel.redraw
+    left.watch(panel.redraw)
+    right.watch(panel.redraw)
     slider.observe(panel.redraw, "value")
     return panel
 
@@ -75,14 +76,11 @@ class _FilmChoice:
 
     def __init__(self, side: str, films: Sequence[Film], method: str) -> None:
         self._films = films
-        self.on_change: Callable[[], None] = lambda: None
         look = {"layout": {"width": "300px"}, "style": {"description_width": "62px"}}
         names = list(dict.fromkeys(film.method for film in films))
         self._method = widgets.Dropdown(options=names, value=method, description=side, **look)
         self._pictures = widgets.Dropdown(options=self._of_method(), description="on", **look)
         self.controls = [self._method, self._pictures]
-        self._method.observe(self._other_method, "value")
-        self._pictures.observe(self._other_pictures, "value")
 
     @property
     def film(self) -> Film:
@@ -93,14 +91,16 @@ class _FilmChoice:
     def _of_method(self) -> list[str]:
         return [film.pictures for film in self._films if film.method == self._method.value]
 
-    def _other_method(self, _: Any) -> None:
-        """Offer the pictures of this method, and keep to the same ones where it can: one new picture, not three."""
-        kept, options = self._pictures.value, self._of_method()
-        self._pictures.unobserve(self._other_pictures, "value")
-        self._pictures.options = options
-        self._pictures.value = kept if kept in options else options[0]
-        self._pictures.observe(self._other_pictures, "value")
-        self.on_change()
+    def watch(self, redraw: Callable[[Any], None]) -> None:
+        """Draw again after every choice. Another method keeps its pictures where it has the same ones."""
 
-    def _other_pictures(self, _: Any) -> None:
-        self.on_change()
+        def other_method(change: Any) -> None:
+            kept, options = self._pictures.value, self._of_method()
+            self._pictures.unobserve(redraw, "value")  # one new picture, and not one for every value on the way
+            self._pictures.options = options
+            self._pictures.value = kept if kept in options else options[0]
+            self._pictures.observe(redraw, "value")
+            redraw(change)
+
+        self._method.observe(other_method, "value")
+        self._pictures.observe(redraw, "value")

@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from course_lib.pictures.figures import Picture, draw_row, filter_pixels, tile
 from course_lib.pretext.method import Shown
 from course_lib.support.palette import BLACK, COLOURS, GREY, MARKERS, RIGHT, WRONG, colours_of, in_order, marker_of
-
-# A legend that hides no line.
-_BESIDE = {"loc": "upper left", "bbox_to_anchor": (1, 1), "title": None, "frameon": False}
 
 
 def training_picture(
@@ -68,11 +66,9 @@ def accuracy_by_layer(rows: Sequence[dict], title: str, what: str = "accuracy") 
     rows: with method, layer, accuracy (a share of 1) and, of several, seed. what: another key with a share of 1, to be
     drawn in its place.
     """
-    import pandas as pd
     import seaborn as sns
 
-    table, height = pd.DataFrame(list(rows)), f"{what} in %"
-    table[height] = 100 * table[what]
+    table, height = _in_percent(rows, what), f"{what} in %"
     methods = in_order(table["method"])
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
@@ -90,12 +86,25 @@ def accuracy_by_layer(rows: Sequence[dict], title: str, what: str = "accuracy") 
         errorbar="sd",
         ax=axes,
     )
-    sns.move_legend(axes, **_BESIDE)
-    axes.set(title=title, xlabel="")
-    axes.grid(axis="y", alpha=0.3)
+    _finish(axes, title)
     means = table.groupby(["method", "layer"])[height].mean()
     words = "; ".join(f"{method} {_from_first_to_last(means[method])}" for method in methods)
     return Picture(figure, f"{title}. {what.capitalize()} in percent, {words}")
+
+
+def _in_percent(rows: Sequence[dict], what: str) -> Any:
+    """The rows as a table with one more column, that share in percent."""
+    import pandas as pd
+
+    return pd.DataFrame(list(rows)).assign(**{f"{what} in %": lambda table: 100 * table[what]})
+
+
+def _finish(axes: Axes, title: str) -> None:
+    import seaborn as sns
+
+    sns.move_legend(axes, "upper left", bbox_to_anchor=(1, 1), title=None, frameon=False)  # so that it hides no line
+    axes.set(title=title, xlabel="")
+    axes.grid(axis="y", alpha=0.3)
 
 
 def _from_first_to_last(by_layer: Any) -> str:
@@ -109,11 +118,9 @@ def accuracy_by_choice(rows: Sequence[dict], choice: str, order: Sequence[str], 
 
     rows: with method, accuracy (a share of 1) and `choice`, whose values stand along the axis in this order.
     """
-    import pandas as pd
     import seaborn as sns
 
-    table = pd.DataFrame(list(rows))
-    table["accuracy in %"] = 100 * table["accuracy"]
+    table = _in_percent(rows, "accuracy")
     methods = [method for method in COLOURS if method in set(table["method"])]
     figure = Figure(figsize=(7, 3.4), layout="constrained")
     axes = figure.subplots()
@@ -131,9 +138,7 @@ def accuracy_by_choice(rows: Sequence[dict], choice: str, order: Sequence[str], 
         errorbar="sd",
         ax=axes,
     )
-    sns.move_legend(axes, **_BESIDE)
-    axes.set(title=title, xlabel="")
-    axes.grid(axis="y", alpha=0.3)
+    _finish(axes, title)
     means = table.groupby(["method", choice])["accuracy in %"].mean()
     words = "; ".join(
         f"{m}: " + ", ".join(f"{value} {means[m][value]:.1f}" for value in order if value in means[m]) for m in methods
@@ -142,7 +147,7 @@ def accuracy_by_choice(rows: Sequence[dict], choice: str, order: Sequence[str], 
 
 
 def calibration_picture(sure: Sequence[float], right: Sequence[bool], few: int) -> Picture:
-    """How sure somebody was of each answer, a share of 1, and the share of right ones among those of about that size.
+    """How sure somebody was of each answer, a share of 1, and the share that was right among answers about as sure.
 
     few: below so many answers, the caption says that they tell little.
     """
@@ -162,7 +167,7 @@ def calibration_picture(sure: Sequence[float], right: Sequence[bool], few: int) 
 
 
 def forest(differences: Sequence[dict], bound: float, title: str) -> Picture:
-    """Intervals of differences in points, a row each, with a dashed line at the bound that they are held against.
+    """Intervals of differences in points, one row each, with a dashed line at the bound that they are compared with.
 
     differences: with what, mean, low, high and verdict, as `course_lib.evidence.claims` gives them.
     """

@@ -142,28 +142,30 @@ def filter_sheet(filters: Tensor, caption: str, columns: int = 8, scale: int = 6
 
 def compare_filters(sets: dict[str, Tensor], caption: str, columns: int = 8, scale: int = 6) -> Picture:
     """First-layer filters (n, 3, k, k) of several networks, one panel each, under their names; three in a row."""
-    sheets = {name: tile(filter_pixels(filters), columns, scale) for name, filters in sets.items()}
-    across = min(len(sheets), 3)
-    down = -(-len(sheets) // across)
-    height, width = next(iter(sheets.values())).shape[:2]
-    figure = Figure(figsize=(3.6 * across, (3.5 * height / width + 0.4) * down), layout="constrained")
-    for axes in figure.subplots(down, across, squeeze=False).flat:
-        axes.axis("off")
-    for axes, (name, sheet) in zip(figure.axes, sheets.items()):
-        axes.imshow(sheet, interpolation="nearest")
+    sheets = [tile(filter_pixels(filters), columns, scale) for filters in sets.values()]
+    height, width = sheets[0].shape[:2]
+    figure = _side_by_side(sheets, min(len(sheets), 3), 3.6, 3.5 * height / width + 0.4)
+    for axes, name in zip(figure.axes, sets):
         axes.set_title(name)
     return Picture(figure, caption)
 
 
 def answers(images: Tensor, given: Sequence[str], right: Sequence[str], columns: int = 8) -> Picture:
     """Pictures (n, 3, side, side) with the network's answer over each: a tick where it is right, a cross where not."""
-    rows = -(-len(images) // columns)
-    figure = Figure(figsize=(1.2 * columns, 1.45 * rows), layout="constrained")
-    for axes in figure.subplots(rows, columns, squeeze=False).flat:
-        axes.axis("off")
-    for axes, pixels, said, true in zip(figure.axes, to_pixels(images), given, right):
-        axes.imshow(pixels)
+    figure = _side_by_side(to_pixels(images), columns, 1.2, 1.45)
+    for axes, said, true in zip(figure.axes, given, right):
         mark, colour = ("✓", RIGHT) if said == true else ("✗", WRONG)
         axes.set_title(f"{mark} {said}", color=colour, fontsize=10)
     count = sum(said == true for said, true in zip(given, right))
     return Picture(figure, f"The network's answers for {len(images)} crops; {count} of them are right")
+
+
+def _side_by_side(pictures: Sequence[np.ndarray], columns: int, width: float, height: float) -> Figure:
+    """Pixels in rows of `columns`, each of so many inches, with room for a title."""
+    rows = -(-len(pictures) // columns)
+    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    for axes in figure.subplots(rows, columns, squeeze=False).flat:
+        axes.axis("off")
+    for axes, pixels in zip(figure.axes, pictures):
+        axes.imshow(pixels, interpolation="nearest")
+    return figure

@@ -24,28 +24,21 @@ Places = Mapping[str, Sequence[Place]]
 
 
 def where_layers_are(places: Places, title: str) -> Picture:
-    """Each network's layers on a line, by each of AXES: what stands above each other is equally deep, by that axis."""
+    """Each network's layers on a line, by each of AXES: layers above each other are equally deep by that axis."""
     figure, words = Figure(figsize=(9, 1.1 * len(places) + 3.6), layout="constrained"), []
     for axes, name in zip(figure.subplots(2, 2).flat, AXES):
-        axes.set(
-            title=f"by {name}", xlabel=AXES[name].words, ylim=(len(places) - 0.5, -0.9), xlim=_around(places, name)
-        )
-        for i, (network, of) in enumerate(places.items()):
-            groups = _together(of, name)
-            axes.plot(list(groups), [i] * len(groups), color=NETWORK_COLOURS[network], marker=NETWORK_MARKERS[network])
-            _names(axes, groups, i)
-            words.append(f"by {name}, {network} ends at {AXES[name].read(list(groups)[-1])}")
+        groups = {network: _together(of, name) for network, of in places.items()}
+        for i, (network, one) in enumerate(groups.items()):
+            axes.plot(list(one), [i] * len(one), color=NETWORK_COLOURS[network], marker=NETWORK_MARKERS[network])
+            words.append(f"by {name}, {network} ends at {AXES[name].read(list(one)[-1])}")
+        axes.margins(x=0.1)
+        axes.set(title=f"by {name}", xlabel=AXES[name].words, ylim=(len(places) - 0.5, -0.9))
+        for i, one in enumerate(groups.values()):
+            _names(axes, one, i)
         axes.set_yticks(range(len(places)), list(places))
         _ticks(axes, name)
     figure.suptitle(title)
-    return Picture(figure, f"{title}. What stands above each other is equally deep: {'; '.join(words)}")
-
-
-def _around(places: Places, axis: str) -> tuple[float, float]:
-    """All depths, and some room on both sides."""
-    every = [AXES[axis].depth(place) for of in places.values() for place in of]
-    room = 0.1 * (max(every) - min(every))
-    return min(every) - room, max(every) + room
+    return Picture(figure, f"{title}. Layers above each other are equally deep: {'; '.join(words)}")
 
 
 def _names(axes: Axes, groups: Mapping[float, Sequence[str]], height: int) -> None:
