@@ -1,4 +1,4 @@
-"""What a trained BiGAN makes of codes, and the walk between them (notebook 04)."""
+"""Pictures that a trained BiGAN generates from codes, and the walk between codes (notebook 04)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def explore_codes(method: BiGAN, data: CropDataset, seed: int = 0) -> Panel:
 
 
 def walk_panel(method: BiGAN, begin: Tensor, end: Tensor, share: float) -> tuple[np.ndarray, str]:
-    """What the generator makes on the way from some codes to others: pixels uint8, and words.
+    """What the generator draws on the way from some codes to others: pixels uint8, and words.
 
     begin, end: codes (n, code). The first row shows the whole way in equal steps for the first pair; the second, at
     `share` of the way, in [0, 1], every pair.
@@ -44,7 +44,7 @@ def walk_panel(method: BiGAN, begin: Tensor, end: Tensor, share: float) -> tuple
 
 @torch.inference_mode()
 def generate(method: BiGAN, codes: Tensor) -> Tensor:
-    """Pictures (n, 3, side, side) in [-1, 1] of codes (n, code)."""
+    """Pictures (n, 3, side, side) in [-1, 1] generated from codes (n, code)."""
     return method.generator(codes).float()
 
 

@@ -107,7 +107,7 @@ def photograph(source: Source, i: int = 0) -> np.ndarray:
 
 def draw_outlines(pixels: np.ndarray, corners: Tensor) -> np.ndarray:
     """Crops with these corners (n, 4, 2) drawn as quadrilaterals on pixels (H, W, 3) uint8; a dot marks the corner that
-    becomes the crop's top left, so that turns and mirror images can be told apart."""
+    becomes the crop's top left, so that turns and mirror images can be distinguished."""
     canvas = Image.fromarray(pixels)
     pen = ImageDraw.Draw(canvas)
     for i, places in enumerate(corners.tolist()):

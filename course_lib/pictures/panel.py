@@ -20,7 +20,7 @@ WRAP = {"flex_flow": "row wrap"}
 
 
 class Panel:
-    """Controls above one picture of fixed size, with a line of words below it that also tells of errors.
+    """Controls above one picture of fixed size, with a line of words below it that also reports errors.
 
     draw: makes the pixels (height, width, 3) uint8, of one size, and what they show in words. Without a kernel, and for
     a screen reader, the notebook keeps the first picture with its words in place of the controls.
@@ -32,7 +32,7 @@ class Panel:
         height, width = self._first.image.shape[:2]
         self.image = widgets.Image(value=self._first.png(), format="png", width=width, height=height)
         self.image.layout.max_width, self.image.layout.object_fit = "100%", "contain"
-        # A fixed height, so that longer words never push the page about.
+        # A fixed height, so that longer words never move the page.
         self.words = widgets.HTML(_lines(html.escape(self._first.caption)), layout={"height": "48px"})
         self.box = widgets.VBox([*controls, self.image, self.words])
         self.box.add_class("course-panel")

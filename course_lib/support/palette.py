@@ -45,7 +45,7 @@ FROZEN = "#BFE3F5"
 HAND_MADE = {"HOG": (ORANGE, "--"), "pixels": ("#7A3B69", ":")}  # with their dashes
 IN_TURN = (BLUE, VERMILION, GREEN, PURPLE)  # lines that differ in nothing else
 BARS = ((BLUE, ""), (ORANGE, "//"), (PURPLE, ".."))  # bars side by side, with their hatches
-ASIDE, FAINT = "#555555", "#DDDDDD"  # words beside the matter; lines of a grid
+ASIDE = "#555555"  # words beside the matter
 
 
 def in_order(methods: Iterable[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""How deep is a layer? Four answers, and networks held against each other at the same depth by any of them.
+"""How deep is a layer? Four answers, and networks compared at the same depth by any of them.
 
 Kolesnikov, Zhai and Beyer 2019 ask whether findings about AlexNet hold for other networks. Taught in notebook 10.
 """
@@ -32,7 +32,7 @@ _READ = 101  # depths at which two curves are compared
 class Size(NamedTuple):
     """How much notebook 10 compares: networks; steps of each training, its highest learning rate, and the crops of a
     step of RotNet, each 0 for the recipe's; labelled pictures that a probe is trained on, and as many that it is tested
-    on; features that it sees."""
+    on; features per picture."""
 
     networks: tuple[str, ...]
     steps: int
@@ -56,8 +56,8 @@ twice the rate."""
 class Place:
     """Where a layer is in its network.
 
-    convolutions: so many does its answer depend on, its own included. stage: 0 for the first layer that is probed, 1
-    for the last. side: of its map, in pixels. parameters: so many weights does its answer depend on.
+    convolutions: how many its output depends on, its own included. stage: 0 for the first layer that is probed, 1
+    for the last. side: of its map, in pixels. parameters: how many weights its output depends on.
     """
 
     layer: str
@@ -70,7 +70,7 @@ class Place:
 def places(trunk: Trunk) -> list[Place]:
     """The place of each of a trunk's layers.
 
-    What an answer depends on is asked of autograd, so that shortcuts and side branches are counted in any network.
+    Autograd tells what an output depends on, so that shortcuts and side branches are counted in any network.
     """
     weights = list(trunk.parameters())
     with frozen(trunk), torch.enable_grad():
@@ -88,14 +88,14 @@ def places(trunk: Trunk) -> list[Place]:
     ]
 
 
-def depends_on(answer: torch.Tensor, weights: Sequence[nn.Parameter]) -> list[nn.Parameter]:
-    """Those of the weights that an answer, of any shape, was computed from: autograd knows."""
-    slopes = torch.autograd.grad(answer.sum(), weights, retain_graph=True, allow_unused=True)
+def depends_on(output: torch.Tensor, weights: Sequence[nn.Parameter]) -> list[nn.Parameter]:
+    """Those of the weights that an output, of any shape, was computed from, by autograd."""
+    slopes = torch.autograd.grad(output.sum(), weights, retain_graph=True, allow_unused=True)
     return [weight for weight, slope in zip(weights, slopes) if slope is not None]
 
 
 def convolutions(trunk: Trunk) -> list[tuple[int, int, int, int]]:
-    """A trunk's convolutions in order: channels taken, channels made, the filters' side in pixels, groups."""
+    """A trunk's convolutions in order: input channels, output channels, the filters' side in pixels, groups."""
     found = [part for part in trunk.modules() if isinstance(part, nn.Conv2d)]
     return [(part.in_channels, part.out_channels, part.kernel_size[0], part.groups) for part in found]
 
@@ -115,7 +115,7 @@ def parameters_below(convolutions: Sequence[tuple[int, int, int, int]]) -> list[
 
 
 class Axis(NamedTuple):
-    """What is called depth: in words, as a number that rises with depth, and such a number as one would read it."""
+    """A measure of depth: its name, a number that rises with depth, and that number as text."""
 
     words: str
     depth: Callable[[Place], float]
@@ -132,7 +132,7 @@ AXES = {
 
 
 def curve(of: Sequence[Place], shares: Mapping[str, float], axis: str) -> Curve:
-    """What the layers tell, over their depth. Of several at one depth, as of one resolution, the last counts."""
+    """The layers' accuracies over their depth. Of several at one depth, as of one resolution, the last counts."""
     found = {AXES[axis].depth(place): shares[place.layer] for place in of}
     return list(found), list(found.values())
 

@@ -69,7 +69,7 @@ def _shortly(layers: Sequence[str]) -> str:
 
 
 def _ticks(axes: Axes, axis: str) -> None:
-    """Depths as one reads them."""
+    """Ticks in the units of the axis, and not in their logarithms."""
     if axis in ("resolution", "parameters"):
         low, high = axes.get_xlim()
         axes.set_xticks(range(int(np.ceil(low)), int(np.floor(high)) + 1))
@@ -111,7 +111,7 @@ def _ends(shares: Mapping[str, float]) -> str:
 
 
 def place_panel(measured: Mapping[str, Accuracies], places: Places, axis: str, share: float) -> tuple[np.ndarray, str]:
-    """All networks at one depth: the layers on their lines with a mark at the depth, and a bar for what is read there.
+    """All networks at one depth: their layers on lines, a mark at the depth, and a bar for the accuracy there.
 
     axis: a key of AXES. share: of the way from the least depth of any network to the greatest. Pixels (height, width,
     3) uint8, of one size for every axis and share, and words.
@@ -157,7 +157,7 @@ def _draw_reading(paper: Paper, y: float, network: str, read: Mapping[str, float
 
 
 def explore_places(measured: Mapping[str, Accuracies], places: Places) -> Panel:
-    """Move through networks that were probed, by any kind of depth, and read all of them at the same depth."""
+    """Move through probed networks by any measure of depth, and compare them at the same depth."""
     axis = widgets.Dropdown(options=list(AXES), value="stage", description="by", layout={"width": "200px"})
     share = named_slider("depth", 1.0, widgets.FloatSlider, min=0, max=1, step=0.02)
     return panel_over([axis, share], lambda: place_panel(measured, places, axis.value, share.value))

@@ -1,1 +1,1 @@
-"""Notebook 09: nine tiles, and the short cuts by which a puzzle can be solved."""
+"""Notebook 09: nine tiles, and the shortcuts by which a puzzle can be solved."""

@@ -73,7 +73,7 @@ def distances_picture(sets: Mapping[str, Tensor]) -> Picture:
 
 
 def shortcuts_picture(found: Mapping[str, Mapping[str, float]], chance: float, caption: str) -> Picture:
-    """What each solver that looks at one cheap thing gets right, under each set of tricks.
+    """What each solver, which uses one cheap cue, gets right under each set of tricks.
 
     found: by the name of the tricks, the share of puzzles solved by the name of the solver.
     """

@@ -1,7 +1,7 @@
-"""Solving puzzles without looking at what is in them: what the tricks of `puzzles.py` are there to stop.
+"""Solving puzzles without looking at their content: what the tricks of `puzzles.py` are there to prevent.
 
-Each solver sees one cheap thing of nine dealt tiles, learns nothing of pictures, and names the order of a list in which
-that thing fits best. Noroozi and Favaro 2016, section 4.2. Taught in notebook 09.
+Each solver looks at one cheap cue in nine dealt tiles, learns nothing from pictures, and picks the order of a list that
+fits this cue best. Noroozi and Favaro 2016, section 4.2. Taught in notebook 09.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ def by_edges(tiles: Tensor, orders: Tensor) -> Tensor:
 
 def by_brightness(tiles: Tensor, orders: Tensor) -> Tensor:
     """Badness (n, count): how far the mean colours and spreads of touching tiles are apart where an order is undone."""
-    told = torch.cat([tiles.mean((3, 4)), tiles.std((3, 4))], 2)
-    between = apart(told, told)
+    looks = torch.cat([tiles.mean((3, 4)), tiles.std((3, 4))], 2)
+    between = apart(looks, looks)
     return _added_up(between, between, orders)
 
 
 def by_seams(tiles: Tensor, orders: Tensor) -> Tensor:
-    """Badness (n, count): how far the seams of the tiles are from pointing away from the middle where an order is
+    """Badness (n, count): how far the tiles' seams are from pointing away from the centre where an order is
     undone."""
     places = torch.arange(TILES, device=tiles.device)
     outwards = torch.stack([places % GRID, places // GRID], 1) - GRID // 2
@@ -78,14 +78,14 @@ SOLVERS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "mean and spread of a tile": by_brightness,
     "coloured seams": by_seams,
 }
-"""By what each of them looks at."""
+"""By the cue that each of them uses."""
 
 
 @torch.no_grad()
 def solved(
     data: CropDataset, orders: Tensor, side: int, tricks: Tricks, count: int = 300, seed: int = 0
 ) -> dict[str, float]:
-    """The share of `count` puzzles that each solver gets right; a guess is right once in as many as there are orders.
+    """The share of `count` puzzles that each solver gets right; chance is one over the number of orders.
 
     side: pixels of a tile.
     """
@@ -101,7 +101,7 @@ def solved(
 
 
 def through_lens(image: Tensor, strength: float) -> Tensor:
-    """A picture (3, h, w) uint8 as a simple lens would draw it: red larger by the share `strength`, blue smaller by as
+    """A picture (3, h, w) uint8 as a simple lens would form it: red larger by the share `strength`, blue smaller by as
     much, about the middle. The edges get coloured seams, which point away from it (chromatic aberration)."""
     scales = 1 / (1 + strength * torch.tensor([1.0, 0.0, -1.0]))
     maps = torch.zeros(3, 2, 3)
