@@ -164,4 +164,5 @@ def right_answers(path: Path) -> NotebookNode:
 def a_mistake(key: str, name: str, parameters: str) -> str:
     """The first of an exercise's typical mistakes."""
     given = ", ".join(part.partition(":")[0].strip() for part in re.split(r",\s*(?![^\[]*\])", parameters))
-    return f"return __import__('course_lib.exercises').exercises.find_exercise({key!r}).mistakes[0].function({given})"
+    known = f"__import__('course_lib.exercises').exercises.find_exercise({key!r}).mistakes"
+    return f"return next(iter({known}.values()))({given})"

@@ -356,6 +356,7 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_end(
     assert torch.equal(train_detector("net", trunk(), train, course, steps=5)[1].loss, history.loss)
 
 
+@pytest.mark.full
 def test_a_short_training_finds_things(course: Course, tmp_path: Path) -> None:
     """An untrained trunk, all frozen: the hardest of the three that notebook 11 compares."""
     root = render_voc(tmp_path / "set", 96, voc.PICTURES | {"test": 60})

@@ -314,18 +314,19 @@ def test_a_gpu_that_only_emulates_bfloat16_calculates_in_float32(
 # Several processes
 
 
-def test_two_processes_train_as_one(tmp_path: Path) -> None:
-    """Each method, DeepCluster's k-means included: the same losses and weights but for the order of sums."""
+@pytest.mark.parametrize("names", [("rotnet", "deepcluster"), pytest.param((*tiny.RECIPES,), marks=pytest.mark.full)])
+def test_two_processes_train_as_one(names: tuple[str, ...], tmp_path: Path) -> None:
+    """DeepCluster's k-means included: the same losses and weights but for the order of sums."""
     script, environment = Path(__file__).with_name("tiny.py"), os.environ | {"OMP_NUM_THREADS": "1"}
     for name, start in {
         "one": [sys.executable],
         "two": [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"],
     }.items():
         (tmp_path / name).mkdir()
-        command = [*start, str(script), str(tmp_path / name)]
+        command = [*start, str(script), str(tmp_path / name), *names]
         done = subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment)
         assert done.returncode == 0, done.stderr[-3000:]
-    for name in tiny.RECIPES:
+    for name in names:
         one, two = (load_file(tmp_path / folder / f"{name}.safetensors") for folder in ("one", "two"))
         # Sums in another order differ in the last digit, and every step makes more of it: equal at first, near later.
         assert torch.allclose(one["loss"], two["loss"], atol=2e-3), (name, one["loss"], two["loss"])

@@ -1,9 +1,10 @@
-"""What is shipped: requirements, the wheel, Binder's image, Colab's set-up cell, the README's commands."""
+"""What is shipped: requirements, the wheel, Binder's image, Colab's set-up cell, the READMEs."""
 
 from __future__ import annotations
 
 import os
 import re
+import statistics
 import subprocess
 import sys
 import types
@@ -14,7 +15,13 @@ import nbformat
 import pytest
 from conftest import ROOT, missing
 
+from course_lib.authoring import headers
+from course_lib.authoring.headers import find_pages
+from course_lib.evidence.results import load_reference
 from course_lib.support.notebooks import find_notebooks
+
+METHODS = ("random", "supervised", "rotnet", "deepcluster", "bigan", "jigsaw", "pirl")
+"""That the README's picture shows."""
 
 
 def requirements(path: Path) -> dict[str, str]:
@@ -75,7 +82,8 @@ def test_the_wheel_has_all_that_a_notebook_needs(tmp_path: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "course_lib").rglob("*.py")}
     assert modules <= names
-    assert {"course_lib/report.html.j2", "course_lib/assets/reference/quick.json"} <= names
+    pages = {str(path.relative_to(ROOT)) for path in (ROOT / "course_lib").rglob("*.j2")}
+    assert pages | {"course_lib/assets/reference/quick.json"} <= names
     code = (
         "import course_lib, pathlib; assert pathlib.Path(course_lib.__file__).parts[-3] == 'site';"
         "from course_lib.evidence.results import load_reference, load_reference_films;"
@@ -112,12 +120,58 @@ def test_the_readme_prints_the_commands_that_ci_and_users_run() -> None:
     assert '"-m pytest" README.md | head -n 1' in (ROOT / ".ci/run").read_text()
 
 
-def test_the_readme_names_every_file_of_the_library() -> None:
-    readme = (ROOT / "README.md").read_text()
-    inner = {"__init__.py", "__main__.py", "errors.py", "files.py", "downloads.py", "machine.py"}
-    inner |= {"profiles.py", "progress.py"}
-    for path in (ROOT / "course_lib").glob("*.py"):
-        assert path.name in inner or f"`{path.name}`" in readme, path.name
+@pytest.mark.parametrize(("default", "full"), [(0, 0), (1, 0), (0, 1)])
+def test_ci_runs_the_readmes_command_and_then_what_that_leaves_out(default: int, full: int, tmp_path: Path) -> None:
+    """With programs that do nothing in the place of pytest and of what CI installs; it fails where either fails."""
+    readme = f"Words\n    sh -c 'echo $COURSE_CI default; exit {default}' -m pytest\nbash -c 'exit 3' -m pytest\n"
+    files = {"README.md": readme, ".ci/run": (ROOT / ".ci/run").read_text(), "bin/bwrap": "", "bin/chromium": ""}
+    files[".venv/bin/python"] = f'#!/bin/sh\necho "$@"\nexit {full}\n'
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(0o755)
+    environment = os.environ | {"PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run([tmp_path / ".ci/run"], capture_output=True, text=True, env=environment)
+    said = [line for line in done.stdout.splitlines() if not line.startswith("+")]
+    assert (done.returncode, said) == (default or full, ["1 default", "-m pytest -m full"]), done.stderr
+
+
+def test_the_readme_is_one_page() -> None:
+    assert (ROOT / "README.md").stat().st_size <= 7_000
+
+
+def test_the_words_under_the_picture_are_its_numbers() -> None:
+    alt = " ".join(
+        re.search(r"!\[(.*?)\]\(assets/figures/layers.png\)", (ROOT / "README.md").read_text(), re.S)[1].split()
+    )
+    rows = [row for row in load_reference("quick")["probes"] if row["data"] == "photos10"]
+    for method in METHODS:
+        shares = [[r["accuracy"] for r in rows if (r["method"], r["layer"]) == (method, f"conv{i}")] for i in (1, 2, 5)]
+        assert f"{method} {', '.join(f'{100 * statistics.mean(share):.0f}' for share in shares)}" in alt
+
+
+def test_the_readme_of_the_library_names_every_folder() -> None:
+    readme = (ROOT / "course_lib/README.md").read_text()
+    for path in (ROOT / "course_lib").glob("*/__init__.py"):
+        assert f"| `{path.parent.name}/` |" in readme, path
+
+
+def test_every_relative_link_leads_somewhere() -> None:
+    pages = find_pages(ROOT)
+    assert len(pages) == 6
+    for page in pages:
+        for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+            assert link.startswith("https://") or (page.parent / link.split("#")[0]).exists(), f"{page}: {link}"
+
+
+def test_the_readmes_hold_what_headers_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for page in find_pages(ROOT):
+        copy = tmp_path / page.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text(page.read_text())
+    monkeypatch.setattr(headers, "_edit_notebook", lambda *_: [])
+    assert headers.write_measured(tmp_path / "README.md") == []
 
 
 def test_code_and_notebooks_are_linted_and_formatted() -> None:
@@ -126,6 +180,7 @@ def test_code_and_notebooks_are_linted_and_formatted() -> None:
         assert run.returncode == 0, run.stdout + run.stderr
 
 
+@pytest.mark.full
 def test_the_panels_work_with_the_ipywidgets_that_colab_has(tmp_path: Path) -> None:
     old = ["ipywidgets==7.7.1", "ipykernel==6.17.1", "widgetsnbextension<4", "ipython_genutils"]
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(tmp_path), *old]

@@ -17,7 +17,7 @@ from torch import Tensor
 from course_lib.data.crops import CropScheme
 from course_lib.data.datasets import CropDataset
 from course_lib.data.sources import Source, generate
-from course_lib.lessons.puzzles.pictures import explore_puzzle, puzzle_panel
+from course_lib.lessons.puzzles.pictures import distances, explore_puzzle, puzzle_panel
 from course_lib.lessons.puzzles.shortcuts import SOLVERS, by_edges, seams, solved, through_lens
 from course_lib.networks.alexnet import LAYERS
 from course_lib.networks.trunk import conv1_filters
@@ -26,21 +26,11 @@ from course_lib.pretext.jigsaw import Jigsaw
 from course_lib.pretext.jigsaw_resnet50 import JigsawResNet50
 from course_lib.pretext.method import Batch
 from course_lib.pretext.pirl import BANK, NUMBERS, PIRL, moved, nce
-from course_lib.pretext.puzzles import (
-    DRAWS,
-    TRICKS,
-    Tricks,
-    assemble,
-    cut,
-    deal,
-    distances,
-    normalise,
-    permutations,
-    spread_out,
-)
+from course_lib.pretext.puzzles import DRAWS, TRICKS, Tricks, assemble, cut, deal, normalise, permutations, spread_out
 from course_lib.pretext.recipes import Recipe
 from course_lib.profiles import PROFILES, Course
 from course_lib.support.errors import CourseError
+from course_lib.training.arithmetic import Arithmetic
 from course_lib.training.loop import fit
 from course_lib.training.trained import is_trained, pretrain
 
@@ -283,6 +273,8 @@ def test_both_are_built_at_quick(name: str, crops: CropDataset) -> None:
 
 
 def test_jigsaw_with_a_resnet_takes_a_step_at_quick(crops: CropDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In plain arithmetic: a trial of each, with a network of this size, takes minutes on a CPU."""
+    monkeypatch.setattr("course_lib.training.steps.arithmetic_of", lambda *_: Arithmetic())
     monkeypatch.setattr("course_lib.pretext.jigsaw_resnet50.permutations", lambda _: tiny.ORDERS)
     torch.manual_seed(0)
     method = JigsawResNet50.build(PROFILES["quick"], crops)

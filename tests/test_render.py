@@ -18,9 +18,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from course_lib.data.crops import AREA_LAWS, Crops, CropScheme
 from course_lib.data.loading import load_source
 from course_lib.data.placing import place
-from course_lib.data.quality import exact_crops, psnr
 from course_lib.data.render import kernel_works, render
 from course_lib.data.sources import Source
+from course_lib.lessons.crops.quality import exact_crops, psnr
 
 DTYPES = (torch.float32, torch.bfloat16, torch.uint8)
 MOST_OPERATIONS = 45
@@ -180,8 +180,8 @@ def test_a_thousand_images_take_less_than_a_gigabyte() -> None:
     code = (
         "import re, torch\nfrom pathlib import Path\n"
         "from course_lib.data.crops import CropScheme\nfrom course_lib.data.render import render\n"
-        "from course_lib.data.sources import Source, generate\n"
-        "images = [generate('noise', 128 + i % 85, 128, seed=i) for i in range(1000)]\n"
+        "from course_lib.data.sources import Source\n"
+        "images = [torch.randint(256, (3, 128, 128 + i % 85), dtype=torch.uint8) for i in range(1000)]\n"
         "peak = lambda: int(re.search(r'VmHWM:\\s*(\\d+)', Path('/proc/self/status').read_text())[1])\n"
         "before = peak()\n"
         "source = Source.from_images(images, 'kilo')\n"

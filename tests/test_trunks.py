@@ -15,7 +15,7 @@ from torchvision.models.feature_extraction import get_graph_node_names
 from course_lib.data.datasets import CropDataset, LabelledImages
 from course_lib.data.labelled import photos10
 from course_lib.data.sources import Source, generate
-from course_lib.evidence.films import keep_films
+from course_lib.experiments.films import keep_films
 from course_lib.lessons.depths.depth import SIZES
 from course_lib.networks.others import OTHERS, OtherTrunk
 from course_lib.networks.trunk import Trunk, conv1_filters, first_convolution
@@ -31,6 +31,9 @@ from course_lib.training.arithmetic import Arithmetic
 from course_lib.training.checkpoints import Checkpoints
 from course_lib.training.loop import fit
 from course_lib.training.trained import pretrain, untrained
+
+NETWORKS = ["resnet18", "efficientnet_b0", pytest.param("resnet50", marks=pytest.mark.full)]
+"""All of OTHERS; the two ResNets are one form of two depths."""
 
 STAGES = {
     "resnet18": ("conv1", "layer1", "layer2", "layer3", "layer4"),
@@ -74,7 +77,7 @@ def same(network: str) -> tuple[OtherTrunk, nn.Module]:
     return trunk, whole
 
 
-@pytest.mark.parametrize("network", OTHERS)
+@pytest.mark.parametrize("network", NETWORKS)
 def test_features_are_those_of_torchvisions_own_forward(network: str) -> None:
     """At full width and 224 pixels nothing of the published form is changed."""
     (trunk, whole), seen = same(network), {}
@@ -152,7 +155,7 @@ def test_the_seed_decides_the_weights_and_the_first_factor_scales_conv1() -> Non
     assert torch.allclose(ratio, torch.tensor(PROFILES["quick"].first))
 
 
-@pytest.mark.parametrize("network", OTHERS)
+@pytest.mark.parametrize("network", NETWORKS)
 def test_one_step_of_each_task_reaches_every_weight(network: str, crops: CropDataset, data: LabelledImages) -> None:
     own = course(network)
     for task, given in ((RotNet, crops), (Supervised, data)):
@@ -201,7 +204,7 @@ def test_a_broken_training_ends_where_an_unbroken_one_does(network: str, crops: 
     assert all(torch.equal(a, b) for a, b in zip(whole.state_dict().values(), goes_on.state_dict().values()))
 
 
-@pytest.mark.parametrize("network", OTHERS)
+@pytest.mark.parametrize("network", NETWORKS)
 def test_every_layer_is_probed(network: str, data: LabelledImages) -> None:
     trunk: Trunk = untrained(course(network))
     found = probe(trunk, data, numbers=50, decays=(0.1,))

@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from conftest import ROOT
 from PIL import Image
 from sklearn.metrics import brier_score_loss
 from test_panels import upload
 
+from course_lib.__main__ import main
 from course_lib.data.images import read_photograph, to_grey
 from course_lib.data.loading import load_source
 from course_lib.data.sources import generate
@@ -172,6 +174,7 @@ def test_a_path_that_is_not_there_and_a_folder_without_pictures(tmp_path: Path) 
         gallery.make_gallery([tmp_path], {}, "quick", tmp_path / "out")
 
 
+@pytest.mark.full
 def test_the_command_makes_a_real_page(tmp_path: Path) -> None:
     path, out = photograph(tmp_path / "my photograph.png"), tmp_path / "out"
     command = [sys.executable, "-m", "course_lib", "run", "--image", str(path), "--out", str(out)]
@@ -190,6 +193,5 @@ def test_the_command_makes_a_real_page(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("more", [["--only", "02"], ["--json", "x.json"], ["-p", "SOURCE", "china"]])
 def test_the_gallery_takes_no_other_notebook(more: list[str], tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "course_lib", "run", "--image", str(tmp_path), *more]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
-    assert done.returncode == 2 and "leave out --only, --json and -p SOURCE" in done.stderr
+    done = CliRunner().invoke(main, ["run", "--image", str(tmp_path), *more])
+    assert done.exit_code == 2 and "leave out --only, --json and -p SOURCE" in done.output

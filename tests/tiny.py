@@ -93,10 +93,10 @@ def write(one: Method, history: History, path: Path) -> None:
 
 
 def main() -> None:
-    """As several processes, or as one, started with: NAME OUT."""
+    """As several processes, or as one, started with: OUT METHOD METHOD ..."""
     torch.set_num_threads(1)
     plain_arithmetic()
-    for name in RECIPES:
+    for name in sys.argv[2:]:
         one, history = train(name)
         if not distributed.rank():
             write(one, history, Path(sys.argv[1]) / f"{name}.safetensors")
