@@ -26,10 +26,10 @@ _HEADING = re.compile(r"^(#{1,6})\s", re.MULTILINE)
 
 
 def lint(path: Path) -> list[str]:
-    """What is wrong with a notebook, a sentence each; an empty list means that it may be committed."""
+    """What is wrong with a notebook, one sentence each; an empty list means that it may be committed."""
     try:
         notebook = nbformat.read(path, 4)
-    except Exception as error:  # nbformat raises many kinds for a file that is no notebook
+    except Exception as error:  # nbformat raises many kinds of error for such a file
         return [f"{path.name}: is no notebook of format 4 ({type(error).__name__})"]
     rules = FORM if path.stem == EXPERIMENT else (*FORM, *LESSON)
     return [f"{path.name}: {problem}" for rule in rules for problem in rule(notebook)]
@@ -38,9 +38,9 @@ def lint(path: Path) -> list[str]:
 def _stripped(notebook: NotebookNode) -> Iterator[str]:
     for i, cell in enumerate(notebook.cells):
         if cell.get("outputs") or cell.get("execution_count") is not None:
-            yield f"cell {i} has outputs or a count; `python -m course_lib lint --fix` takes them out"
+            yield f"cell {i} has outputs or a count; `python -m course_lib lint --fix` removes them"
     if "widgets" in notebook.metadata:
-        yield "it holds widget state; `python -m course_lib lint --fix` takes it out"
+        yield "it holds widget state; `python -m course_lib lint --fix` removes it"
 
 
 def _kernelspec(notebook: NotebookNode) -> Iterator[str]:
@@ -86,7 +86,7 @@ def _lengths(notebook: NotebookNode) -> Iterator[str]:
     for i, cell in enumerate(notebook.cells):
         lines = len(cell.source.splitlines())
         if cell.cell_type == "code" and lines > LONGEST_CELL:
-            yield f"cell {i} has {lines} lines of code, over {LONGEST_CELL}; move what is no idea into the library"
+            yield f"cell {i} has {lines} lines of code, over {LONGEST_CELL}; move what is not the idea into the library"
 
 
 def _pictures(notebook: NotebookNode) -> Iterator[str]:
