@@ -23,8 +23,7 @@ from handing_in import CORPUS, copied_from_the_library, handed_in, write
 from course_lib.grading import sandbox
 from course_lib.grading.batch import grade, grade_apart
 from course_lib.grading.bubblewrap import Job, bubblewrapped, environment, python_folders
-from course_lib.grading.records import submission_path
-from course_lib.grading.rules import Rules
+from course_lib.grading.records import Rules, submission_path
 from course_lib.grading.sandbox import require_level
 from course_lib.grading.trusted import trusted_notebooks
 from course_lib.support.errors import CourseError

@@ -4,7 +4,7 @@ Whatever runs in a kernel that a learner's code has touched belongs to the learn
 believed: it is asked for answers to questions drawn now, which leave it as plain data, and a process that never imports
 the learner's code compares them with the library's own. A forged answer is worth points only where it is right.
 
-    intake -> submission -> assemble -> sandbox (inside.py, stand_in.py) -> judging -> records -> reports
+    intake -> submission -> trusted -> sandbox (inside.py, stand_in.py) -> judging -> records -> reports
 
 `python -m course_lib.grading.one` does all of it for one submission; `batch.py` does it for a class.
 """

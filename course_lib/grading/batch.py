@@ -1,6 +1,6 @@
 """Grading a class: every submission in a process of its own, and the views of what came of it.
 
-What is finished is never run again, whoever was killed; the records are kept, and the views are made of them anew.
+What is finished is never run again, whoever was killed: the records are kept, and the views are made from them.
 """
 
 from __future__ import annotations
@@ -9,17 +9,24 @@ import fcntl
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import as_completed
+from concurrent.futures import Executor, Future, as_completed
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from course_lib.grading.graded import Graded, line_of
 from course_lib.grading.intake import take_in
-from course_lib.grading.records import keep_record, read_record, record_path, secret_of, submission_path
-from course_lib.grading.reports import write_views
-from course_lib.grading.rules import MOST_RUNS, Rules
+from course_lib.grading.records import (
+    MOST_RUNS,
+    Graded,
+    Rules,
+    keep_record,
+    read_record,
+    record_path,
+    secret_of,
+    submission_path,
+)
+from course_lib.grading.reports import line_of, write_views
 from course_lib.grading.runner import remove_leftovers
 from course_lib.grading.sandbox import require_level
 from course_lib.grading.trusted import trusted_notebooks
@@ -54,50 +61,41 @@ def grade(
     with _alone_in(folder):
         remove_leftovers()
         secret = secret_of(folder, secret)
-        graded = _graded(paths, folder, rules, jobs, scheduler, secret, say)
+        with executor_of(jobs, scheduler) as executor:
+            graded = _graded(paths, folder, rules, executor, secret, say)
         write_views(graded, folder, rules)
     return graded
 
 
 def _graded(
-    paths: Sequence[Path],
-    folder: Path,
-    rules: Rules,
-    jobs: int,
-    scheduler: str,
-    secret: str,
-    say: Callable[[str], None],
+    paths: Sequence[Path], folder: Path, rules: Rules, executor: Executor, secret: str, say: Callable[[str], None]
 ) -> list[Graded]:
-    graded, waiting = [], {}
-    with executor_of(jobs, scheduler) as executor:
-        for submission in take_in(paths, [notebook.name for notebook in trusted_notebooks()]):
-            one = Graded(submission.learner, submission.file, problem=submission.problem)
-            graded.append(one)
-            if one.problem:
-                say(line_of(one))
-                continue
-            name = _spool(submission.content, folder)
-            if name not in waiting:  # twice the same file is graded once
-                waiting[name] = (executor.submit(grade_apart, str(folder), name, rules), [])
-            waiting[name][1].append(one)
-        for future, name in _finished(waiting):
-            try:
-                record, problem = future.result(), ""
-                path = record_path(folder, name, rules, secret)
-                if not read_record(path):
-                    keep_record(path, record)
-            except CourseError as error:
-                record, problem = None, f"It could not be graded: {error}"
-            for one in waiting[name][1]:
-                one.record, one.problem = record, problem or record["reason"]
-                say(line_of(one))
-    return sorted(graded, key=lambda one: (one.learner, one.file))
-
-
-def _finished(waiting: dict[str, tuple[Any, list[Graded]]]) -> Iterator[tuple[Any, str]]:
-    names = {future: name for name, (future, _) in waiting.items()}
+    graded: list[Graded] = []
+    waiting: dict[str, list[Graded]] = {}  # by the name of the file
+    names: dict[Future, str] = {}
+    for submission in take_in(paths, [notebook.name for notebook in trusted_notebooks()]):
+        one = Graded(submission.learner, submission.file, problem=submission.problem)
+        graded.append(one)
+        if one.problem:
+            say(line_of(one))
+            continue
+        name = _spool(submission.content, folder)
+        if name not in waiting:  # twice the same file is graded once
+            names[executor.submit(grade_apart, str(folder), name, rules)] = name
+        waiting.setdefault(name, []).append(one)
     for future in as_completed(names):
-        yield future, names[future]
+        name = names[future]
+        try:
+            record, problem = future.result(), ""
+            path = record_path(folder, name, rules, secret)
+            if not read_record(path):
+                keep_record(path, record)
+        except CourseError as error:
+            record, problem = None, f"It could not be graded: {error}"
+        for one in waiting[name]:
+            one.record, one.problem = record, problem or record["reason"]
+            say(line_of(one))
+    return sorted(graded, key=lambda one: (one.learner, one.file))
 
 
 def _spool(content: bytes, folder: Path) -> str:

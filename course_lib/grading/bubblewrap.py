@@ -16,6 +16,9 @@ INPUT, LIBRARY, SCRATCH = Path("/input"), Path("/library"), Path("/scratch")
 """Where the folders of a Job lie in the sandbox, in its order."""
 
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+_APART = "--die-with-parent --new-session --unshare-pid --unshare-net --unshare-ipc --unshare-uts --unshare-cgroup-try"
+"""Not --unshare-all: in a user's name space no uid can be dropped."""
+_CLOSED = ("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", str(SCRATCH))
 _FOR_THE_LINKER = ("/etc/ld.so.cache", "/etc/alternatives")
 
 
@@ -48,32 +51,12 @@ def bubblewrapped(job: Job, command: Sequence[str], user: int | None, hidden: Se
 
     user: the id of a user without rights to run it as, for root; None takes a user name space instead.
     """
-    argv = [
-        shutil.which("bwrap") or "bwrap",
-        "--die-with-parent",
-        "--new-session",
-        "--unshare-pid",
-        "--unshare-net",
-        "--unshare-ipc",
-    ]
-    argv += ["--unshare-uts", "--unshare-cgroup-try"]  # not --unshare-all: in a user's name space no uid can be dropped
-    argv += ["--unshare-user"] if user is None else []
+    argv = [shutil.which("bwrap") or "bwrap", *_APART.split(), *(["--unshare-user"] if user is None else [])]
     argv += ["--bind", str(job.work / "tmp"), "/tmp"]  # first: Python may lie below /tmp
     argv += [word for mount in _mounts(hidden) for word in mount]
     argv += ["--proc", "/proc", "--dev", "/dev"]
     argv += ["--ro-bind", str(job.input), str(INPUT), "--ro-bind", str(job.library), str(LIBRARY)]
-    argv += ["--bind", str(job.work), str(SCRATCH)]
-    argv += [
-        "--bind",
-        str(job.work / "shm"),
-        "/dev/shm",
-        "--remount-ro",
-        "/dev",
-        "--remount-ro",
-        "/",
-        "--chdir",
-        str(SCRATCH),
-    ]
+    argv += ["--bind", str(job.work), str(SCRATCH), "--bind", str(job.work / "shm"), "/dev/shm", *_CLOSED]
     drop = ["--reuid", str(user), "--regid", str(user), "--clear-groups", "--no-new-privs"]
     rights = ["--bounding-set=-all", "--inh-caps=-all"]
     return [*argv, "--", *(["setpriv", *drop, *rights] if user is not None else []), *command]

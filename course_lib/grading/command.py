@@ -45,7 +45,7 @@ def grade(
     again, it grades only what is not finished.
     """
     from course_lib.grading.batch import grade as grade_all
-    from course_lib.grading.rules import Rules
+    from course_lib.grading.records import Rules
 
     if tests_itself:
         from course_lib.grading.self_test import self_test

@@ -13,6 +13,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
+
+from course_lib.support.errors import CourseError
 
 LARGEST = 20_000_000
 """Bytes of one notebook."""
@@ -54,7 +57,7 @@ def take_in(paths: Sequence[Path], course: Sequence[str]) -> Iterator[Submission
 
 
 def _not_too_many(submissions: Iterator[Submission]) -> Iterator[Submission]:
-    """As many as are allowed of each learner: one who hands in thousands takes nobody else's place."""
+    """As many as are allowed for each learner: nobody who hands in thousands takes another's place."""
     counts: Counter[str] = Counter()
     for one in submissions:
         counts[one.learner] += 1
@@ -69,20 +72,8 @@ def _in_path(path: Path, course: Sequence[str]) -> Iterator[Submission]:
     if not real.is_dir():
         yield from _in_file(real, (path.name,), path.stem, course)
         return
-    for parts in _worth_a_row(_notebooks_and_some(_files_below(real))):
+    for parts in _worth_a_row(_files_below(real)):
         yield from _in_file(real.joinpath(*parts), parts, path.absolute().name, course, zip_of_one=True)
-
-
-def _notebooks_and_some(files: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """The notebooks and zips among files, and of the others as many: nobody reads a row for each of thousands."""
-    kept: Counter[bool] = Counter()
-    found = []
-    for parts in files:
-        kind = _is_handed_in(parts)
-        kept[kind] += 1
-        if kept[kind] <= _MOST:
-            found.append(parts)
-    return found
 
 
 def _files_below(folder: Path) -> Iterator[tuple[str, ...]]:
@@ -103,16 +94,24 @@ def _files_below(folder: Path) -> Iterator[tuple[str, ...]]:
 
 
 def _is_ignored(name: str) -> bool:
-    """Whether a name is of what programs leave behind: `.DS_Store`, `.ipynb_checkpoints`, `__MACOSX`."""
+    """Whether programs leave files of this name behind: `.DS_Store`, `.ipynb_checkpoints`, `__MACOSX`."""
     return name.startswith(".") or name in _IGNORED
 
 
-def _worth_a_row(files: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """Notebooks and zips; of other files only those of folders that have neither, so that their learner has a row."""
-    has_one = {parts[:-1] for parts in files if _is_handed_in(parts)} - {()}
+def _worth_a_row(files: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Notebooks and zips, and of other files those of folders that have neither, so that their learner has a row; of
+    each of the two kinds _MOST, since nobody reads a row for each of thousands."""
+    counts: Counter[bool] = Counter()
+    found = []
+    for parts in files:
+        kind = _is_handed_in(parts)
+        counts[kind] += 1
+        if counts[kind] <= _MOST:
+            found.append(parts)
+    has_one = {parts[:-1] for parts in found if _is_handed_in(parts)} - {()}
     return [
         parts
-        for parts in files
+        for parts in found
         if _is_handed_in(parts) or not any(parts[:depth] in has_one for depth in range(1, len(parts) + 1))
     ]
 
@@ -143,7 +142,7 @@ def _in_file(
         with _opened(path, LARGEST) as file:
             content = file.read(LARGEST + 1)
         problem = _problem_of(suffix, len(content))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, CourseError) as error:
         content, problem = b"", _why(error)
     yield Submission(learner, str(path), b"" if problem else content, problem)
 
@@ -156,23 +155,20 @@ def learner_of(parts: Sequence[str], container: str, course: Sequence[str]) -> s
     return "/".join([*parts[:-1], stem])
 
 
-class _NotAFile(ValueError):
-    """It is no regular file, or one that is too large; the message is a sentence."""
-
-
-def _opened(path: Path, limit: int | None) -> os.PathLike | object:
-    """A regular file, opened for reading without following a link or waiting for a pipe's other end."""
+def _opened(path: Path, limit: int | None) -> BinaryIO:
+    """A regular file, opened for reading without following a link or waiting for a pipe's other end. Raises CourseError
+    where it is no regular file, or too large."""
     mode = os.lstat(path).st_mode
     if stat.S_ISLNK(mode):
-        raise _NotAFile("It is a symbolic link, and not a file.")
+        raise CourseError("It is a symbolic link, and not a file.")
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
     found = os.fstat(handle)
     if stat.S_ISREG(found.st_mode) and (limit is None or found.st_size <= limit):
         return os.fdopen(handle, "rb")
     os.close(handle)
     if stat.S_ISREG(found.st_mode):
-        raise _NotAFile(_too_large(found.st_size))
-    raise _NotAFile("It holds no notebook." if stat.S_ISDIR(found.st_mode) else "It is no regular file.")
+        raise CourseError(_too_large(found.st_size))
+    raise CourseError("It holds no notebook." if stat.S_ISDIR(found.st_mode) else "It is no regular file.")
 
 
 def _too_large(size: int) -> str:
@@ -188,7 +184,7 @@ def _problem_of(suffix: str, size: int) -> str:
 
 
 def _why(error: Exception) -> str:
-    if isinstance(error, _NotAFile):
+    if isinstance(error, CourseError):
         return str(error)
     if isinstance(error, FileNotFoundError):
         return "There is no such file."
@@ -197,7 +193,9 @@ def _why(error: Exception) -> str:
     return f"It cannot be read ({type(error).__name__})."
 
 
-def _in_zip(file: object, name: str, prefix: tuple[str, ...], stem: str, course: Sequence[str]) -> Iterator[Submission]:
+def _in_zip(
+    file: BinaryIO, name: str, prefix: tuple[str, ...], stem: str, course: Sequence[str]
+) -> Iterator[Submission]:
     """The submissions in a zip, read one after another and never unpacked.
 
     prefix: the names before those in the zip. stem: the zip's own name.
@@ -210,7 +208,7 @@ def _in_zip(file: object, name: str, prefix: tuple[str, ...], stem: str, course:
                 yield Submission("/".join(prefix) or stem, name, problem="It holds no notebook.")
                 return
             read: Counter[str] = Counter()  # bytes, by learner
-            for parts in sorted(_worth_a_row(_notebooks_and_some(kept))):
+            for parts in sorted(_worth_a_row(kept)):
                 learner = learner_of((*prefix, *parts), stem, course)
                 content, problem = _read_entry(archive, entries[parts], _ALL_OF_ONE - read[learner])
                 read[learner] += len(content)

@@ -11,7 +11,7 @@ from course_lib.grading.library import NOT_YOURS
 from course_lib.grading.runner import Replies
 from course_lib.grading.submission import Answer
 
-_LONGEST = 600  # characters of what is said about an answer
+_LONGEST = 600  # characters of the words about an answer
 VERDICTS = ("right", "wrong", "stopped", "not attempted", "missing")
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import course_lib
 
 _LEFT_OUT = ("exercises", "grading", "experiments", "bench", "authoring", "assets", "__pycache__")
-_OF_EXERCISES = ("asking.py", "compare.py", "plain.py", "settings.py")
+_OF_EXERCISES = ("asking.py", "plain.py")
 NOT_YOURS = "the course's own function is no answer; write the body yourself"
 
 

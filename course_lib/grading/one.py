@@ -15,17 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import course_lib
-from course_lib.grading.descendants import adopt_orphans, end_descendants
-from course_lib.grading.records import (
-    VERSION,
-    keep_record,
-    read_record,
-    record_path,
-    secret_of,
-    seed_of,
-    submission_path,
-)
-from course_lib.grading.rules import Rules
+from course_lib.grading import records
+from course_lib.grading.processes import adopt_orphans, end_descendants
+from course_lib.grading.records import Rules
 from course_lib.grading.submission import HandedIn, find_answer, fit, read_cells
 from course_lib.grading.trusted import Trusted, trusted_notebooks
 from course_lib.support.errors import CourseError
@@ -34,20 +26,20 @@ from course_lib.support.executors import end_with_parent
 
 def grade_here(folder: Path, submission: str, rules: Rules) -> dict[str, Any]:
     """Grade a submission in this process, unless that is done, and return its record."""
-    secret = secret_of(folder)
-    path = record_path(folder, submission, rules, secret)
-    if record := read_record(path):
+    secret = records.secret_of(folder)
+    path = records.record_path(folder, submission, rules, secret)
+    if record := records.read_record(path):
         return record
-    content, start = submission_path(folder, submission).read_bytes(), time.perf_counter()
-    record = {"version": VERSION, "submission": submission, "sandbox": rules.sandbox}
+    content, start = records.submission_path(folder, submission).read_bytes(), time.perf_counter()
+    record = {"version": records.VERSION, "submission": submission, "sandbox": rules.sandbox}
     record |= _graded(content, submission, secret, rules, folder)
     record["seconds"] = round(time.perf_counter() - start, 1)
-    keep_record(path, record)
+    records.keep_record(path, record)
     return record
 
 
 def _graded(content: bytes, submission: str, secret: str, rules: Rules, folder: Path) -> dict[str, Any]:
-    """What a record says of the content of a submission."""
+    """What a record says about the content of a submission."""
     try:
         cells = read_cells(content)
         notebook = notebook_of(cells)
@@ -62,7 +54,7 @@ def _graded(content: bytes, submission: str, secret: str, rules: Rules, folder: 
 
 
 def notebook_of(cells: list[HandedIn]) -> Trusted:
-    """The course's notebook that a submission is of: the one that most of its answer cells belong to.
+    """The course's notebook that a submission answers: the one that most of its answer cells belong to.
 
     Raises CourseError where there is none.
     """
@@ -83,7 +75,7 @@ def _results(
 
     answers = {exercise.key: find_answer(cells, exercise) for exercise in notebook.exercises}
     known = {key: find_exercise(key) for key in answers}
-    questions = {key: one.questions(seed_of(secret, submission, key)) for key, one in known.items()}
+    questions = {key: one.questions(records.seed_of(secret, submission, key)) for key, one in known.items()}
     replies = collect_replies(
         notebook,
         {key: answer.source for key, answer in answers.items() if answer.attempted},

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from html.parser import HTMLParser
 from typing import Any
 
+from course_lib.grading.submission import text_of
+
 MOST = 40
 LARGEST = 3_000_000  # bytes of all of a submission's pictures, as base64
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -32,14 +34,14 @@ def _found(outputs: Iterable[Any]) -> Iterator[tuple[str, str]]:
         data = output.get("data") if isinstance(output, dict) else None
         if not isinstance(data, dict):
             continue
-        page = _joined(data.get("text/html"))
+        page = text_of(data.get("text/html"))
         if "<img" in page:
             yield from _of_page(page)
-        elif png := _joined(data.get("image/png")):
+        elif png := text_of(data.get("image/png")):
             words = output.get("metadata", {})
             words = words.get("image/png", {}) if isinstance(words, dict) else {}
             alt = words.get("alt") if isinstance(words, dict) else None
-            yield "".join(png.split()), alt if isinstance(alt, str) else _joined(data.get("text/plain"))
+            yield "".join(png.split()), alt if isinstance(alt, str) else text_of(data.get("text/plain"))
 
 
 def _of_page(page: str) -> list[tuple[str, str]]:
@@ -47,11 +49,6 @@ def _of_page(page: str) -> list[tuple[str, str]]:
     with contextlib.suppress(AssertionError, ValueError):  # which the parser raises for some that are no HTML
         reader.feed(page)
     return reader.found
-
-
-def _joined(value: Any) -> str:
-    lines = value if isinstance(value, list) else [value]
-    return "".join(line for line in lines if isinstance(line, str))
 
 
 def _is_png(text: str) -> bool:

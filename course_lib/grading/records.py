@@ -1,4 +1,5 @@
-"""The result of each submission as a file, written once and whole, and named by all that decides it."""
+"""The rules of a grading and what comes of it: each result is a file, written once and whole, and named by all that
+decides it."""
 
 from __future__ import annotations
 
@@ -6,10 +7,10 @@ import hashlib
 import hmac
 import json
 import secrets
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from course_lib.grading.rules import Rules
 from course_lib.support.code import SPINE, hash_of_code
 from course_lib.support.errors import CourseError
 from course_lib.support.files import make_folder, sha256_of, write_file
@@ -17,6 +18,34 @@ from course_lib.support.notebooks import find_notebooks
 
 VERSION = 1
 _SECRET = "secret"
+MOST_RUNS = 4
+"""Of one submission: the first, and three more, each without the exercise that ended the one before."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The rules that a class is graded by.
+
+    sandbox: the level. cell: seconds of the processor that one cell may take. total: seconds by the clock, for all
+    cells of one run.
+    """
+
+    sandbox: str = "bubblewrap"
+    cell: int = 30
+    total: int = 300
+
+
+@dataclass
+class Graded:
+    """One file that was handed in, and its record; or why it has none.
+
+    learner, file: as in `Submission`. record: as `grading.one` writes it. problem: in a sentence, or "".
+    """
+
+    learner: str
+    file: str
+    record: dict[str, Any] | None = None
+    problem: str = ""
 
 
 def secret_of(folder: Path, given: str = "") -> str:

@@ -12,36 +12,7 @@ from course_lib.grading.trusted import read_trusted
 from course_lib.support.errors import CourseError
 from course_lib.support.files import make_folder, write_file
 from course_lib.support.notebooks import find_notebooks, notebooks_folder, strip, title
-
-_README = """# What can a network learn from one image?
-
-You need Python 3.10 or newer. In this folder:
-
-```sh
-python3 -m venv .venv && .venv/bin/pip install -e . && .venv/bin/python -m jupyterlab notebooks
-```
-
-(On Windows, write `py` for `python3` and `.venv\\Scripts\\` for `.venv/bin/`.) Without a GPU you can have a much
-smaller PyTorch: add `--extra-index-url https://download.pytorch.org/whl/cpu` to the `pip install`.
-
-The notebooks:
-
-NOTEBOOKS
-
-## Exercises
-
-An exercise is a function with `...` for a body, and `check` below it. Write the body; `check` says at once what is
-right and what is not, and the notebook goes on in either case.
-
-When you hand a notebook in, **only the exercises' cells are graded**, by what their functions answer to new questions:
-
-- put what your function needs, imports included, into its own cell;
-- leave the line with `check` in it, and do not split the cell;
-- the course's own function is no answer: where the grading runs, it is not there;
-- outputs do not count. If the file has more than LARGEST MB, clear them.
-
-Hand in the `.ipynb` file itself.
-"""
+from course_lib.support.templates import templates
 
 
 def release(folder: Path) -> Path:
@@ -60,8 +31,9 @@ def release(folder: Path) -> Path:
         strip(path)
     for name in ("requirements.txt", "pyproject.toml", "LICENSE"):
         shutil.copy(clone / name, folder / name)
-    titles = "\n".join(f"- [{title(path)}](notebooks/{path.name})" for path in find_notebooks())
-    write_file(folder / "README.md", _README.replace("NOTEBOOKS", titles).replace("LARGEST", f"{LARGEST / 1e6:.0f}"))
+    titles = [(path.name, title(path)) for path in find_notebooks()]
+    page = templates().get_template("grading/release.md.j2").render(notebooks=titles, largest=f"{LARGEST / 1e6:.0f}")
+    write_file(folder / "README.md", page + "\n")
     return folder
 
 

@@ -1,4 +1,4 @@
-"""The views of a grading: a table for the school's system, a page for each learner, and a page about the class."""
+"""The reports of a grading: a table for the school's system, a page for each learner, and a page about the class."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from course_lib.grading.graded import Graded, readable
 from course_lib.grading.judging import VERDICTS
-from course_lib.grading.rules import Rules
+from course_lib.grading.records import Graded, Rules
 from course_lib.grading.trusted import trusted_notebooks
 from course_lib.support.files import make_folder, write_file
 from course_lib.support.templates import templates
@@ -58,7 +57,7 @@ def write_views(graded: Sequence[Graded], folder: Path, rules: Rules) -> None:
 
 
 def rows_of(graded: Sequence[Graded], rules: Rules) -> list[Row]:
-    """A row a learner, by name; `graded` is sorted by learner."""
+    """One row per learner, by name; `graded` is sorted by learner."""
     return [_row(name, list(files), rules) for name, files in groupby(graded, lambda one: one.learner)]
 
 
@@ -83,12 +82,12 @@ def _row(name: str, files: list[Graded], rules: Rules) -> Row:
 
 
 def _oddness(result: dict[str, Any]) -> str:
-    """What an instructor should know of a result beyond right and wrong."""
+    """What an instructor should know about a result besides right or wrong."""
     return result["words"] if result["verdict"] in ("stopped", "missing") else result["note"]
 
 
 def page_name(name: str) -> str:
-    """A file name for a learner's page: the name itself where no system minds it, else a likeness and a hash."""
+    """A file name for a learner's page: the name itself where any system allows it, else its letters and a hash."""
     if re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,60}", name) and not re.search(r"-[0-9a-f]{10}$", name):
         return f"{name}.html"  # a name that ends like a hash could be another's page
     likeness = re.sub(r"[^\w-]+", "-", readable(name))[:40].strip("-")
@@ -97,13 +96,13 @@ def page_name(name: str) -> str:
 
 
 def _columns(rows: Sequence[Row]) -> list[str]:
-    """The exercises of all notebooks of which anyone handed in anything, in the course's order."""
+    """The exercises of all notebooks that anyone handed in, in the course's order."""
     seen = {key for row in rows for key in row.results}
     return [exercise.key for notebook in trusted_notebooks() for exercise in notebook.exercises if exercise.key in seen]
 
 
 def table(rows: Sequence[Row], exercises: Sequence[str]) -> str:
-    """The text of grades.csv: a row a learner, a column an exercise; empty where its notebook was not handed in."""
+    """The text of grades.csv: a row per learner, a column per exercise, empty where its notebook was not handed in."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     writer.writerow(["learner", *exercises, "total", "of", "status", "reason", "sandbox", "seconds"])
@@ -120,7 +119,7 @@ def _harmless(text: str) -> str:
 
 
 def summary(rows: Sequence[Row], exercises: Sequence[str], rules: Rules) -> str:
-    """The page about the class: how the totals spread, and what went wrong most often in each exercise."""
+    """The page about the class: the distribution of the totals, and the commonest mistake in each exercise."""
     totals = Counter(row.total for row in rows if row.status != "not graded")
     spread = [(points, totals[points]) for points in range(len(exercises) + 1)]
     about = [_about(key, [row.results[key] for row in rows if key in row.results]) for key in exercises]
@@ -130,12 +129,33 @@ def summary(rows: Sequence[Row], exercises: Sequence[str], rules: Rules) -> str:
 def _about(key: str, results: Sequence[dict[str, Any]]) -> dict[str, Any]:
     verdicts = Counter(result["verdict"] for result in results)
     said = [result["words"] for result in results if result["words"] and result["verdict"] != "missing"]
-    alike = Counter(re.sub(r"\d[\d.e+-]*", "#", words) for words in said)  # numbers differ from learner to learner
-    common, count = alike.most_common(1)[0] if alike else ("", 0)
-    example = next((words for words in said if re.sub(r"\d[\d.e+-]*", "#", words) == common), "")
-    return {"key": key, "of": len(results), "verdicts": verdicts, "common": example, "count": count}
+    alike: dict[str, list[str]] = {}
+    for words in said:  # whose numbers differ from learner to learner
+        alike.setdefault(re.sub(r"\d[\d.e+-]*", "#", words), []).append(words)
+    most = max(alike.values(), key=len, default=[])
+    return {"key": key, "verdicts": verdicts, "common": most[0] if most else "", "count": len(most)}
 
 
 def _page(template: str, **values: Any) -> str:
     text = templates().get_template(template).render(**values)
     return text.encode("utf-8", "replace").decode()
+
+
+def line_of(one: Graded) -> str:
+    """A result in a line: who, the points, the level of the sandbox, and how long it took."""
+    who = _printable(" ".join(one.learner.split())[:60])
+    if one.record is None or one.problem:
+        return f"{who}: not graded. {_printable(one.problem)}"
+    points = sum(exercise["points"] for exercise in one.record["exercises"])
+    most = len(one.record["exercises"])
+    return f"{who}: {points} of {most}, {one.record['sandbox']}, {one.record['seconds']} s"
+
+
+def _printable(text: str) -> str:
+    """A text that a terminal shows and never takes for a command."""
+    return "".join(one if one.isprintable() else "?" for one in readable(text))
+
+
+def readable(name: str) -> str:
+    """A name that any file can hold: what is not a Unicode character is written as its number."""
+    return name.encode("utf-8", "backslashreplace").decode()

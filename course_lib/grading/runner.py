@@ -22,12 +22,11 @@ from typing import Any
 
 import psutil
 
-from course_lib.grading.assemble import assemble
 from course_lib.grading.bubblewrap import Job
 from course_lib.grading.library import copy_library
-from course_lib.grading.rules import MOST_RUNS, Rules
+from course_lib.grading.records import MOST_RUNS, Rules
 from course_lib.grading.sandbox import limits, run
-from course_lib.grading.trusted import Trusted
+from course_lib.grading.trusted import Trusted, assemble
 from course_lib.support.errors import CourseError
 from course_lib.support.files import write_file
 
@@ -70,7 +69,7 @@ def collect_replies(
     rules: Rules,
     hidden: Sequence[Path] = (),
 ) -> Replies:
-    """Run a submission's answers, and what came of it.
+    """Run a submission's answers, and return what came of it.
 
     answers: the learner's cell for each exercise that was attempted, in order. questions: as JSON. library: the
     course's functions that are to be stubs. hidden: folders that the sandbox must not show. Raises CourseError
@@ -82,10 +81,12 @@ def collect_replies(
 
         def run_once(folder: str, asked: Mapping[str, str]) -> list[str]:
             """Ask these, and return the exercises that did not reply."""
-            job = _new_job(place / folder, place / "library", asked, questions)
+            job = Job(place / folder / "input", place / "library", place / folder / "work")
             seen = job.seen(rules.sandbox)
-            _prepare(job, assemble(trusted, asked, settings, seen.input, seen.work), rules)
-            end = run(job, _command(job, rules), rules.sandbox, rules.total, hidden)
+            notebook = assemble(trusted, asked, settings, seen.input, seen.work)
+            _prepare(job, notebook, {key: questions[key] for key in asked}, rules)
+            command = [sys.executable, str(seen.input / "inside.py"), str(seen.input / "rules.json")]
+            end = run(job, command, rules.sandbox, rules.total, hidden)
             if end.ready != "ready":
                 raise CourseError(f"the sandbox did not start: {end.ready}")
             return _take(job, asked, end.why, rules, replies)
@@ -114,7 +115,7 @@ def _workplace() -> Iterator[Path]:
 
 
 def remove_leftovers() -> None:
-    """Remove the folders of gradings that were killed."""
+    """Remove the folders that killed gradings left behind."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
         pid = folder.name.removeprefix(_PREFIX).partition("-")[0]
         if folder.lstat().st_uid == os.getuid() and pid.isdigit() and not psutil.pid_exists(int(pid)):
@@ -127,27 +128,17 @@ def _remove(folder: Path) -> None:
         subprocess.run([*command, "--", str(folder)], capture_output=True)
 
 
-def _new_job(folder: Path, library: Path, asked: Mapping[str, str], questions: Mapping[str, Any]) -> Job:
-    job = Job(folder / "input", library, folder / "work")
+def _prepare(job: Job, notebook: dict[str, Any], questions: Mapping[str, Any], rules: Rules) -> None:
+    seen = job.seen(rules.sandbox)
     for folder in (job.input, job.work):
         folder.mkdir(parents=True)
-    for key in asked:
-        write_file(job.input / f"{key}.json", json.dumps(questions[key]))
-    return job
-
-
-def _prepare(job: Job, notebook: dict[str, Any], rules: Rules) -> None:
-    seen = job.seen(rules.sandbox)
+    for key, asked in questions.items():
+        write_file(job.input / f"{key}.json", json.dumps(asked))
     write_file(job.input / "notebook.ipynb", json.dumps(notebook))
     shutil.copy(Path(__file__).with_name("inside.py"), job.input / "inside.py")
     told = {"notebook": str(seen.input / "notebook.ipynb"), "report": str(seen.work / "report.json")}
     told |= {"cell": rules.cell, "total": rules.total, "limits": limits(rules.total)}
     write_file(job.input / "rules.json", json.dumps(told))
-
-
-def _command(job: Job, rules: Rules) -> list[str]:
-    seen = job.seen(rules.sandbox)
-    return [sys.executable, str(seen.input / "inside.py"), str(seen.input / "rules.json")]
 
 
 def _take(job: Job, asked: Mapping[str, str], ended: str, rules: Rules, replies: Replies) -> list[str]:

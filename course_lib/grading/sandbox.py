@@ -1,17 +1,19 @@
-"""Running the learner's code where it can do no harm, at one of two levels, neither of which is ever taken in silence.
+"""Running the learner's code where it can do no harm, at one of two levels; neither ever silently replaces the other.
 
-`bubblewrap`: no network, a system that can be read and not written, of files only what the course needs, a process
-space of its own, and a user without rights. `limits`: the limits alone, for machines without bubblewrap: the code can
+`bubblewrap`: no network, a read-only system with only the files that the course needs, a process space of its own, and
+a user without rights. `limits`: the limits alone, for machines without bubblewrap: the code can
 read what you can read, and use the network. Both limit time, memory, processes, files, and the size of files.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,8 +22,7 @@ from pathlib import Path
 import psutil
 
 from course_lib.grading.bubblewrap import Job, bubblewrapped, environment
-from course_lib.grading.descendants import end_descendants
-from course_lib.grading.slots import claim_user
+from course_lib.grading.processes import claim_user, end_descendants
 from course_lib.support.errors import CourseError
 
 LEVELS = ("limits", "bubblewrap")
@@ -65,22 +66,9 @@ def _own_threads() -> int:
     """What already counts against this user's limit; root's own processes do not, since the code runs as another."""
     if _is_root():
         return 0
-    mine = os.getuid()
-    return sum(_threads(process) for process in psutil.process_iter() if _user(process) == mine)
-
-
-def _threads(process: psutil.Process) -> int:
-    try:
-        return process.num_threads()
-    except psutil.Error:
-        return 0
-
-
-def _user(process: psutil.Process) -> int:
-    try:
-        return process.uids().real
-    except psutil.Error:
-        return -1
+    # What cannot be read of a process is None.
+    found = [process.info for process in psutil.process_iter(["uids", "num_threads"])]
+    return sum(one["num_threads"] or 0 for one in found if one["uids"] and one["uids"].real == os.getuid())
 
 
 def run(job: Job, command: Sequence[str], level: str, seconds: float, hidden: Sequence[Path] = ()) -> End:
@@ -162,19 +150,14 @@ def _watch(process: subprocess.Popen, work: Path, until: float) -> str:
 
 
 def _memory(pid: int) -> int:
-    """Resident bytes of a process and all that it started."""
-    try:
-        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-        return sum(_resident(process) for process in family)
-    except psutil.Error:
-        return 0
-
-
-def _resident(process: psutil.Process) -> int:
-    try:
-        return process.memory_info().rss
-    except psutil.Error:
-        return 0
+    """Resident bytes of a process and all that it started, as far as they still run."""
+    total = 0
+    with contextlib.suppress(psutil.Error):
+        first = psutil.Process(pid)
+        for process in (first, *first.children(recursive=True)):
+            with contextlib.suppress(psutil.Error):
+                total += process.memory_info().rss
+    return total
 
 
 def _too_much_written(work: Path) -> bool:
@@ -220,8 +203,6 @@ def bubblewrap_problem() -> str:
         return "there is no program bwrap"
     if _is_root() and not shutil.which("setpriv"):
         return "there is no program setpriv, which root needs beside it"
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder:
         job = Job(*(Path(folder) / name for name in ("input", "library", "work")))
         for path in (job.input, job.library, job.work):

@@ -1,4 +1,4 @@
-"""`python -m course_lib grade --self-test`: whether the grading holds on this machine against the corpus of attacks."""
+"""`python -m course_lib grade --self-test`: whether grading withstands the corpus of attacks on this machine."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ from typing import Any
 import course_lib
 from course_lib.grading.attacks import corpus
 from course_lib.grading.batch import grade
-from course_lib.grading.descendants import adopt_orphans, living_descendants
-from course_lib.grading.graded import Graded
-from course_lib.grading.rules import Rules
+from course_lib.grading.processes import adopt_orphans, living_descendants
+from course_lib.grading.records import Graded, Rules
 from course_lib.support.errors import CourseError
 from course_lib.support.files import make_folder
 from course_lib.support.notebooks import find_notebooks

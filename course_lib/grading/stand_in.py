@@ -1,8 +1,7 @@
 """What `course_lib.exercises` is in the sandbox: it hands functions back unjudged, and asks them questions.
 
-It is copied there in place of the package, which holds the answers' formulas; only `asking`, `compare`, `plain` and
-`settings` come with it. It runs among the learner's code and so promises nothing: what it writes is a claim, judged
-elsewhere.
+It is copied there in place of the package, which holds the answers' formulas; only `asking` and `plain` come with it.
+It runs among the learner's code and so promises nothing: what it writes is a claim, judged elsewhere.
 """
 
 from __future__ import annotations

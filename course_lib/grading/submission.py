@@ -1,6 +1,6 @@
-"""Reading a submission: its cells, and which of them answer the exercises of which of the course's notebooks.
+"""Reading a submission: its cells, and which of them answer which exercises.
 
-A submission is read as plain JSON, and not as a notebook: of whatever is odd in it nothing matters but the cells' text.
+A submission is read as plain JSON and not as a notebook, so that only the cells' text matters, whatever else is in it.
 """
 
 from __future__ import annotations
@@ -67,11 +67,11 @@ def _is_code(cell: Any) -> bool:
 
 def _cell(cell: dict[str, Any]) -> HandedIn:
     outputs = cell.get("outputs")
-    source = _text(cell.get("source", cell.get("input")))
-    return HandedIn(_text(cell.get("id")), source, outputs if isinstance(outputs, list) else [])
+    source = text_of(cell.get("source", cell.get("input")))
+    return HandedIn(text_of(cell.get("id")), source, outputs if isinstance(outputs, list) else [])
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
     """A text, or a list of lines, without halves of characters, which no file can hold."""
     lines = value if isinstance(value, list) else [value]
     joined = "".join(line for line in lines if isinstance(line, str))
@@ -79,7 +79,7 @@ def _text(value: Any) -> str:
 
 
 def fit(cells: Sequence[HandedIn], trusted: Sequence[AnswerCell]) -> int:
-    """How many of a notebook's exercises these cells have to do with."""
+    """How many of a notebook's exercises these cells answer or mention."""
     return sum(bool(_candidates(cells, exercise)) for exercise in trusted)
 
 

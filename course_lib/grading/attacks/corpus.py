@@ -17,40 +17,8 @@ from typing import Any
 NOTEBOOK = "01_one_image_a_million_crops"
 TARGET = "01.box"
 
-RIGHT = {
-    "01.size": """
-def crop_size(area, ratio):
-    width = (area / ratio).sqrt()
-    return width, area / width
-
-crop_size = check("01.size", crop_size)
-""",
-    "01.box": """
-def bounding_box(width, height, angle):
-    c, s = angle.cos().abs(), angle.sin().abs()
-    return c * width + s * height, s * width + c * height
-
-bounding_box = check("01.box", bounding_box)
-""",
-    "01.flip": """
-def flip_map(flipped):
-    maps = torch.eye(2).repeat(len(flipped), 1, 1)
-    maps[flipped, 0, 0] = -1
-    return maps
-
-flip_map = check("01.flip", flip_map)
-""",
-    "01.colour": """
-def colour_map(brightness, contrast, saturation, mean_grey):
-    grey = torch.tensor([0.299, 0.587, 0.114]).expand(3, 3)
-    s = saturation[:, None, None]
-    mix = (s * torch.eye(3) + (1 - s) * grey) * (brightness * contrast)[:, None, None]
-    constant = ((1 - contrast) * brightness * mean_grey)[:, None, None].expand(-1, 3, 1)
-    return torch.cat([mix, constant], 2)
-
-colour_map = check("01.colour", colour_map)
-""",
-}
+RIGHT = {path.stem: path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.glob("right/*.txt"))}
+"""The right answers, by exercise."""
 
 POINTS = {"ends": 3, "lies": 3, "reads": 3, "harmless": 4}
 """What the attacks of each folder must get. `ends`: they end or block the kernel, the sandbox, or later cells. `lies`:
