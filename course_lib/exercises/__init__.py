@@ -1,34 +1,27 @@
 """Exercises that never block.
 
-`f = check("02.turns", f)` goes on with the learner's function where it is right, with the library's where it is not.
+`f = check("02.turns", f)` continues with the learner's function if it is right, and with the library's if it is not.
 The answer is the library's own function; there is no second copy.
 
-A function is *asked* questions of plain data, and its answers are *judged* apart from it, so that the same judge serves
+A function is *asked* questions in plain data, and its answers are *judged* separately, so that the same judge serves
 the notebook and a grader that never touches the learner's code.
 """
 
 from course_lib.exercises.checking import attempted, check, examine, judge
+from course_lib.exercises.choices import calibration, came_out, predict, quiz
 from course_lib.exercises.exercise import (
     Exercise,
-    Mistake,
     Quiz,
     find_exercise,
     find_exercises,
     find_quiz,
     find_quizzes,
+    stand_ins,
 )
-from course_lib.exercises.hints import hint, reveal
-from course_lib.exercises.parting import diff
-from course_lib.exercises.predictions import calibration, came_out, predict
-from course_lib.exercises.quizzes import quiz
-from course_lib.exercises.stand_ins import stand_ins
-
-LEARNER = ("calibration", "came_out", "check", "diff", "hint", "predict", "quiz", "reveal", "stand_ins")
-"""What notebooks import from here."""
+from course_lib.exercises.helping import diff, hint, reveal
 
 __all__ = [
     "Exercise",
-    "Mistake",
     "Quiz",
     "attempted",
     "calibration",

@@ -1,4 +1,4 @@
-"""Whether a function is right, and the one to go on with."""
+"""Checking a learner's function, and choosing the one to go on with."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from course_lib.exercises.journal import note_attempt
 from course_lib.exercises.plain import Raised
 from course_lib.support.errors import CourseError
 
-_tried: dict[str, Callable[..., Any]] = {}  # the last attempt that this process has seen of each exercise
+_tried: dict[str, Callable[..., Any]] = {}  # the last attempt at each exercise that this process has seen
 
 
 def check(key: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -64,14 +64,14 @@ def judge(key: str, questions: Sequence[tuple], answers: Sequence[Any]) -> str:
     try:
         return find_exercise(key).explain(list(questions), list(answers))
     except Exception as error:  # no answer, however odd, may end the judge
-        return f"Your answer is of another kind than asked for, and cannot be compared ({type(error).__name__})."
+        return f"Your answer is not of the kind asked for, and cannot be compared ({type(error).__name__})."
 
 
 def attempted(function: Callable[..., Any]) -> bool:
-    """Whether a function's body has anything but a docstring, `...` and `pass`."""
+    """Whether a function's body holds more than a docstring, `...` and `pass`."""
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    except (OSError, TypeError, SyntaxError):  # a lambda, or made by exec: somebody has done something
+    except (OSError, TypeError, SyntaxError):  # a lambda, or made by exec: somebody wrote something
         return True
     first = tree.body[0]
     if not isinstance(first, ast.FunctionDef):

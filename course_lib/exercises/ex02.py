@@ -6,45 +6,33 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Generator, Tensor
 
 from course_lib.data.crops import product, turned_maps
-from course_lib.exercises.compare import difference, each, fits
-from course_lib.exercises.drawing import between, draws_of, pictures
-from course_lib.exercises.exercise import Exercise, Mistake, Quiz
+from course_lib.exercises.compare import difference, each, two_means
+from course_lib.exercises.drawing import between
+from course_lib.exercises.exercise import Exercise, Quiz, of_tensor
 from course_lib.pretext.rotnet import TURNS, four_turns, turn_loss
 
 
-def _pictures_to_turn(seed: int) -> list[tuple]:
-    draws = draws_of(seed)
-    return [(pictures(2, 8, draws),), (pictures(3, 12, draws),)]
+def _pictures_to_turn(draws: Generator) -> list[tuple]:
+    return [(_pictures(2, 8, draws),), (_pictures(3, 12, draws),)]
 
 
-def _explain_turns(given: Any, images: Tensor) -> str:
-    expected, n = four_turns(images), len(images)
-    wrong = difference(given, expected)
-    if not wrong or not fits(given, expected):
-        return wrong
-    if not difference(given, _clockwise(images)):
-        return "Right shape, but your turns are clockwise: the second should be a quarter turn to the left."
-    if not difference(given, expected.unflatten(0, (4, n)).transpose(0, 1).flatten(0, 1)):
-        return "Right pictures in another order: all pictures of turn 0 come first, then all of turn 1."
-    if not difference(given[:n], images) and not difference(given[n : 2 * n], images.flip(3)):
-        return "Your second is a mirror image, not a turn."
-    return wrong
+def _pictures(n: int, side: int, draws: Generator) -> Tensor:
+    """Smooth pictures (n, 3, side, side) in [-1, 1], none of which looks the same turned or mirrored."""
+    coarse = torch.rand(n, 3, 3, 3, generator=draws) * 2 - 1
+    return F.interpolate(coarse, size=side, mode="bilinear", align_corners=True)
 
 
-def _clockwise(images: Tensor) -> Tensor:
-    return torch.cat([torch.rot90(images, -k, (2, 3)) for k in range(4)])
+def _second_mirrored(given: Tensor, expected: Tensor, images: Tensor) -> str:
+    mirrored = torch.cat([images, images.flip(3)])
+    return "" if difference(given[: len(mirrored)], mirrored) else "Your second is a mirror image, not a turn."
 
 
-def _picture_by_picture(images: Tensor) -> Tensor:
-    return torch.stack([torch.rot90(images, k, (2, 3)) for k in range(4)], 1).flatten(0, 1)
-
-
-def _logits(seed: int) -> list[tuple]:
-    """Logits of some pictures in four turns, of which most tell the turn, and not all."""
-    draws, questions = draws_of(seed), []
+def _logits(draws: Generator) -> list[tuple]:
+    """Logits of some pictures in four turns, of which most name the right turn, but not all."""
+    questions = []
     for n in (5, 8):
         right = F.one_hot(torch.arange(TURNS).repeat_interleave(n)).float()
         questions.append((2 * right + torch.randn(TURNS * n, TURNS, generator=draws),))
@@ -52,11 +40,9 @@ def _logits(seed: int) -> list[tuple]:
 
 
 def _explain_loss(given: Any, logits: Tensor) -> str:
-    if not isinstance(given, tuple | list) or len(given) != 2:
-        return "Two numbers are expected: return loss, accuracy."
-    if not all(isinstance(one, Tensor) and one.dim() == 0 for one in given):
-        return "Each of the two should be one number, a tensor without dimensions; is a mean missing?"
-    given, expected = torch.stack([one.float() for one in given]), torch.stack(turn_loss(logits))
+    if isinstance(given := two_means(given), str):
+        return given
+    expected = torch.stack(turn_loss(logits))
     if not (wrong := difference(given, expected)):
         return ""
     if not difference(given.flip(0), expected):
@@ -64,23 +50,23 @@ def _explain_loss(given: Any, logits: Tensor) -> str:
     if not difference(given, torch.stack(_by_picture(logits))):
         return "Your labels go 0, 1, 2, 3 from row to row; but all pictures of turn 0 come first, then all of turn 1."
     if not difference(given[0], turn_loss(logits.softmax(1))[0]):
-        return "You took a softmax first: `F.cross_entropy` takes the scores as they are, and takes one itself."
+        return "You took a softmax first: `F.cross_entropy` takes the logits as they are, and does this itself."
     if not difference(given[0], len(logits) * expected[0]):
         return "Your loss is a sum over the pictures; it should be their mean."
     if not difference(given[0], expected[0]):
-        return "The loss is right, and the accuracy is not: it is the share of rows whose largest score is the turn's."
+        return "The loss is right, but the accuracy is not: it is the share of rows whose largest logit is the turn's."
     return wrong
 
 
 def _by_picture(logits: Tensor) -> tuple[Tensor, Tensor]:
-    """The loss with labels for four rows a picture."""
+    """The loss with labels for four consecutive rows per picture."""
     turns = torch.arange(TURNS).repeat(len(logits) // TURNS)
     return F.cross_entropy(logits, turns), (logits.argmax(1) == turns).float().mean()
 
 
-def _maps(seed: int) -> list[tuple]:
-    """Maps of crops that are clearly wider than high, flipped or not, and each number of quarter turns."""
-    draws, questions = draws_of(seed), []
+def _maps(draws: Generator) -> list[tuple]:
+    """Maps of crops that are clearly wider than high, and each number of quarter turns."""
+    questions = []
     for quarter_turns, n in ((1, 2), (2, 3), (3, 2)):
         angle, wide, high = between(0.2, 0.6, n, draws), between(60, 90, n, draws), between(20, 40, n, draws)
         cos, sin = angle.cos(), angle.sin()
@@ -90,72 +76,56 @@ def _maps(seed: int) -> list[tuple]:
     return questions
 
 
-def _explain_fold(given: Any, affine: Tensor, quarter_turns: int) -> str:
-    expected = turned_maps(affine, quarter_turns)
-    wrong = difference(given, expected)
-    if not wrong or not fits(given, expected):
-        return wrong
-    once = turned_maps(affine, 1)
-    mistakes = {
-        "You make one quarter turn, whatever `quarter_turns` says.": once,
-        "Your turns are clockwise: it is the other of the two columns that changes its sign.": turned_maps(
-            affine, -quarter_turns
-        ),
-        "You swap the two columns and change no sign: that is a mirror image, not a turn.": affine[:, :, [1, 0, 2]],
-        "You turn the crop about the photograph's corner, and it lands elsewhere; the middle must stay.": _outside(
-            affine, quarter_turns
-        ),
-        "You turn the crop's outline on the photograph: other pixels come into it. Turn what goes into the map, and "
-        "not what comes out.": torch.cat([_outside(affine, quarter_turns)[:, :, :2], affine[:, :, 2:]], 2),
-    }
-    return next((words for words, value in mistakes.items() if not difference(given, value, 1e-6)), wrong)
-
-
 def _outside(affine: Tensor, quarter_turns: int) -> Tensor:
-    """The turn after the map, where the photograph is, in place of before it."""
+    """The turn after the map, on the photograph, instead of before it."""
     turn = turned_maps(torch.eye(3)[None, :2], quarter_turns)[0, :, :2]
     return product(turn, affine)
 
 
 EXERCISES = {
-    "02.turns": Exercise(
+    "02.turns": of_tensor(
         four_turns,
         _pictures_to_turn,
-        each(_explain_turns),
-        (
-            Mistake(_clockwise, "clockwise"),
-            Mistake(_picture_by_picture, "another order"),
-            Mistake(lambda x: torch.cat([x, x.flip(3), x.flip(2), x.flip(2, 3)]), "mirror image"),
-            Mistake(lambda x: x, "has the shape"),
-        ),
+        {
+            "Right shape, but your turns are clockwise: the second should be a quarter turn to the left.": (
+                lambda x: torch.cat([torch.rot90(x, -k, (2, 3)) for k in range(4)])
+            ),
+            "Right pictures in another order: all pictures of turn 0 come first, then all of turn 1.": (
+                lambda x: torch.stack([torch.rot90(x, k, (2, 3)) for k in range(4)], 1).flatten(0, 1)
+            ),
+        },
         "easy",
         5,
         (
             "Which function of torch turns a tensor by quarter turns, and which two of the four dimensions should it "
             "turn?",
             "`torch.rot90(images, k, dims)` turns from the first of dims towards the second. Try it on a picture with "
-            "a bright corner: does it go to the left?",
-            "Make a list of the turns k = 0, 1, 2, 3 over the dimensions (2, 3), and put it end to end with "
-            "`torch.cat`.",
+            "a bright corner: does it turn to the left?",
+            "Make a list of the turns k = 0, 1, 2, 3 over the dimensions (2, 3), and join them with `torch.cat`.",
         ),
+        others={
+            "mirror image": lambda x: torch.cat([x, x.flip(3), x.flip(2), x.flip(2, 3)]),
+            "has the shape": lambda x: x,
+        },
+        further=_second_mirrored,
     ),
     "02.loss": Exercise(
         turn_loss,
         _logits,
         each(_explain_loss),
-        (
-            Mistake(_by_picture, "go 0, 1, 2, 3 from row to row"),
-            Mistake(lambda x: (turn_loss(x.softmax(1))[0], turn_loss(x)[1]), "softmax first"),
-            Mistake(lambda x: (len(x) * turn_loss(x)[0], turn_loss(x)[1]), "a sum over the pictures"),
-            Mistake(lambda x: (turn_loss(x)[0], len(x) * turn_loss(x)[1]), "the accuracy is not"),
-            Mistake(lambda x: turn_loss(x)[::-1], "in the wrong order"),
-            Mistake(lambda x: turn_loss(x)[0], "Two numbers are expected"),
-            Mistake(lambda x: (turn_loss(x)[0], x.argmax(1)), "is a mean missing"),
-        ),
+        {
+            "go 0, 1, 2, 3 from row to row": _by_picture,
+            "softmax first": lambda x: (turn_loss(x.softmax(1))[0], turn_loss(x)[1]),
+            "a sum over the pictures": lambda x: (len(x) * turn_loss(x)[0], turn_loss(x)[1]),
+            "the accuracy is not": lambda x: (turn_loss(x)[0], len(x) * turn_loss(x)[1]),
+            "in the wrong order": lambda x: turn_loss(x)[::-1],
+            "Two values are expected": lambda x: turn_loss(x)[0],
+            "is a mean missing": lambda x: (turn_loss(x)[0], x.argmax(1)),
+        },
         "easy",
         6,
         (
-            "Nobody hands you the labels. With n pictures there are 4 n rows: what is the right answer to the first n, "
+            "Nobody gives you the labels. With n pictures there are 4 n rows: what is the right answer to the first n, "
             "and to the next n?",
             "`torch.arange(4).repeat_interleave(n)` is 0 n times, then 1 n times, and so on. What is n, if the rows "
             "are `len(logits)`?",
@@ -163,28 +133,33 @@ EXERCISES = {
             "after `.float()`; put the turns where the logits are, with `device=logits.device`.",
         ),
     ),
-    "02.fold": Exercise(
+    "02.fold": of_tensor(
         turned_maps,
         _maps,
-        each(_explain_fold),
-        (
-            Mistake(lambda a, k: turned_maps(a, -k), "Your turns are clockwise"),
-            Mistake(lambda a, k: a[:, :, [1, 0, 2]] if k % 2 else turned_maps(a, k), "a mirror image"),
-            Mistake(lambda a, k: turned_maps(a, 1), "whatever `quarter_turns` says"),
-            Mistake(_outside, "photograph's corner"),
-            Mistake(lambda a, k: torch.cat([_outside(a, k)[:, :, :2], a[:, :, 2:]], 2), "the crop's outline"),
-            Mistake(lambda a, k: turned_maps(a, k)[:, :, :2], "has the shape"),
-        ),
+        {
+            "You make one quarter turn, whatever `quarter_turns` says.": lambda a, k: turned_maps(a, 1),
+            "Your turns are clockwise: it is the other of the two columns that changes its sign.": (
+                lambda a, k: turned_maps(a, -k)
+            ),
+            "You swap the two columns and change no sign: that is a mirror image, not a turn.": (
+                lambda a, k: a[:, :, [1, 0, 2]]
+            ),
+            "You turn the crop about the photograph's corner, so that it moves; its centre must stay.": _outside,
+            "You turn the crop's outline on the photograph, so that it covers other pixels. Turn the input of the map, "
+            "not its output.": lambda a, k: torch.cat([_outside(a, k)[:, :, :2], a[:, :, 2:]], 2),
+        },
         "medium",
         8,
         (
             "The first column says where a step to the right leads, the second a step down. Turn a sheet of paper a "
             "quarter to the left: which of its old sides do you now walk along when you go right?",
             "After one quarter turn, right is what down was, and down is the opposite of what right was. The third "
-            "column, the middle, stays.",
+            "column, the centre, stays.",
             "`right, down, centre = affine.unbind(2)`; then, `quarter_turns` times, `right, down = down, -right`. "
             "`torch.stack` puts the three together again, in dimension 2.",
         ),
+        others={"has the shape": lambda a, k: turned_maps(a, k)[:, :, :2]},
+        near=1e-6,
     ),
 }
 
@@ -193,9 +168,8 @@ QUIZZES = {
         "On noise the network is right one time in four. What does that rule out?",
         {
             "That it overfits.": "It may well; noise does not test that.",
-            "That turning leaves a trace which it reads.": "Yes: such a trace would be in noise as well.",
-            "That it learned edges.": "Edges are no use in noise, learned or not.",
+            "That it reads a trace which turning leaves.": "Yes: such a trace would be in noise as well.",
+            "That it learned edges.": "Edges are of no use in noise, learned or not.",
         },
-        "That turning leaves a trace which it reads.",
     )
 }

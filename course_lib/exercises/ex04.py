@@ -1,58 +1,54 @@
-"""Notebook 04: the two losses of the game, what a good pair gives back, and how alike the made pictures are."""
+"""Notebook 04: the two losses of the game, which crops a good pair recovers, and how similar the made pictures are."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
-from course_lib.exercises.compare import difference, each, explain_numbers, numbers, one_number
-from course_lib.exercises.drawing import between, draws_of, whole
-from course_lib.exercises.exercise import Exercise, Mistake, Quiz
-from course_lib.pretext.bigan import found_again, game, spread
+from course_lib.exercises.compare import difference, each, two_means
+from course_lib.exercises.drawing import between, whole
+from course_lib.exercises.exercise import Exercise, Quiz, of_number
+from course_lib.lessons.methods import found_again
+from course_lib.pretext.bigan import game, spread
 
 
-def _logits(seed: int) -> list[tuple]:
+def _logits(draws: Generator) -> list[tuple]:
     """Real pairs that D mostly believes and made ones that it mostly does not, so that the two losses differ."""
-    draws = draws_of(seed)
     return [(between(-0.5, 3, n, draws), between(-3, 0.5, n, draws)) for n in (6, 11)]
 
 
 def _explain_game(given: Any, real: Tensor, made: Tensor) -> str:
+    if isinstance(given := two_means(given), str):
+        return given
     expected = torch.stack(game(real, made))
-    if not isinstance(given, tuple | list) or len(given) != 2:
-        return "Two losses are expected: the discriminator's, and that of encoder and generator."
-    if not all(isinstance(loss, Tensor) and loss.dim() == 0 for loss in given):
-        return "Each of the two losses should be one number, a tensor without dimensions: the mean over the pairs."
-    given = torch.stack([loss.float() for loss in given])
     wrong = difference(given, expected)
     if not wrong:
         return ""
     if not difference(given.flip(0), expected):
         return "Right losses in the wrong order: the discriminator's comes first."
     if not difference(given, torch.stack([expected[0], -expected[0]])):
-        return "Your second is the first with its sign turned; that stalls when D is sure. Turn the labels instead."
+        return "Your second is the first with its sign changed; that stalls when D is sure. Swap the labels instead."
     if not difference(given, expected / 2):
         return "Half of what is expected: each kind of pair has its own mean, and the two are added."
     if not difference(given[0], expected[0]):
-        return "The discriminator's loss is right; the other one wants the labels the other way round."
+        return "The discriminator's loss is right; for the other one, the labels are the other way round."
     return wrong
 
 
 _PICTURES = 20
 
 
-def _pictures_again(seed: int) -> list[tuple]:
-    """Pictures, and others of which most resemble their own.
+def _pictures_again(draws: Generator) -> list[tuple]:
+    """Pictures and reconstructions, most of which resemble their own picture.
 
-    Some are a mixture that resembles another one more, though their own finds them; some are a copy of another one.
+    Some are a mixture that resembles another picture more, though their own finds them; some copy another one.
     """
-    draws = draws_of(seed)
     return [_pictures_with(whole(3, 5, draws), whole(1, 5, draws), draws) for _ in range(4)]
 
 
-def _pictures_with(mixed: int, lost: int, draws: torch.Generator) -> tuple[Tensor, Tensor]:
+def _pictures_with(mixed: int, lost: int, draws: Generator) -> tuple[Tensor, Tensor]:
     images = torch.rand(_PICTURES, 3, 8, 8, generator=draws) * 2 - 1
     again = images.clone()
     again[:mixed] = 0.4 * images[:mixed] + 0.6 * images[10 : 10 + mixed]
@@ -62,24 +58,9 @@ def _pictures_with(mixed: int, lost: int, draws: torch.Generator) -> tuple[Tenso
     return images[order], again[order]
 
 
-def _explain_found(questions: list[tuple], answers: list[Any]) -> str:
-    given = numbers(answers)
-    if isinstance(given, str):
-        return given
-    expected = [float(found_again(images, again)) for images, again in questions]
-    mistakes = {
-        "You looked for each made picture among the crops; asked for is each crop among the made pictures.": [
-            float(found_again(again, images)) for images, again in questions
-        ],
-        "That is how many were found; asked for is the share of all.": [_PICTURES * share for share in expected],
-        "That is the share that was not found.": [1 - share for share in expected],
-    }
-    return explain_numbers(given, expected, mistakes)
-
-
-def _made_and_real(seed: int) -> list[tuple]:
-    """Made pictures that are nearly one and the same, colourful one, and real ones that differ more in some places."""
-    draws, questions = draws_of(seed), []
+def _made_and_real(draws: Generator) -> list[tuple]:
+    """Made pictures that are all nearly the same colourful one, and real ones that differ more in some places."""
+    questions = []
     for n, side in ((6, 8), (9, 6)):
         same, where = torch.randn(1, 3, side, side, generator=draws), between(0.1, 0.6, side * side, draws)
         made = same + 0.15 * torch.randn(n, 3, side, side, generator=draws)
@@ -92,35 +73,19 @@ def _within(images: Tensor) -> Tensor:
     return images.flatten(1).std(1).mean()
 
 
-_WRONG_SPREAD = {
-    "You took all numbers together: one colourful picture, made again and again, would then seem to differ from "
-    "itself.": lambda made, real: made.std() / real.std(),
-    "That is how much each picture varies within itself; asked for is how far the pictures differ from each "
-    "other.": lambda made, real: _within(made) / _within(real),
-    "It is upside down: the made pictures are to be measured by the real ones.": lambda made, real: spread(real, made),
-    "You compare variances; a standard deviation is the root of one.": lambda made, real: (
-        made.var(0).mean() / real.var(0).mean()
-    ),
-    "You divide pixel by pixel, so that places in which real pictures hardly differ count most; take both means "
-    "first.": lambda made, real: (made.std(0) / real.std(0)).mean(),
-    "That is not held against how far real pictures differ.": lambda made, real: made.std(0).mean(),
-}
-"""What each mistake answers, under what is said of it."""
-
-
 EXERCISES = {
     "04.game": Exercise(
         game,
         _logits,
         each(_explain_game),
-        (
-            Mistake(lambda r, m: game(r, m)[::-1], "wrong order"),
-            Mistake(lambda r, m: (game(r, m)[0], -game(r, m)[0]), "sign turned"),
-            Mistake(lambda r, m: [loss / 2 for loss in game(r, m)], "Half of what is expected"),
-            Mistake(lambda r, m: (game(r, m)[0], game(r, m)[0]), "the other way round"),
-            Mistake(lambda r, m: game(r, m)[0], "Two losses are expected"),
-            Mistake(lambda r, m: (r, m), "should be one number"),
-        ),
+        {
+            "wrong order": lambda r, m: game(r, m)[::-1],
+            "sign changed": lambda r, m: (game(r, m)[0], -game(r, m)[0]),
+            "Half of what is expected": lambda r, m: [loss / 2 for loss in game(r, m)],
+            "the other way round": lambda r, m: (game(r, m)[0], game(r, m)[0]),
+            "Two values are expected": lambda r, m: game(r, m)[0],
+            "should be one number": lambda r, m: (r, m),
+        },
         "medium",
         10,
         (
@@ -132,35 +97,45 @@ EXERCISES = {
             "`made`. D's are (real, ones) and (made, zeros); return D's sum first.",
         ),
     ),
-    "04.found": Exercise(
+    "04.found": of_number(
         found_again,
         _pictures_again,
-        _explain_found,
-        (
-            Mistake(lambda x, y: found_again(y, x), "each made picture among the crops"),
-            Mistake(lambda x, y: found_again(x, y) * len(x), "how many were found"),
-            Mistake(lambda x, y: 1 - found_again(x, y), "not found"),
-            Mistake(lambda x, y: x, "one number is expected"),
-        ),
+        {
+            "You looked for each made picture among the crops; look for each crop among the made pictures.": (
+                lambda x, y: found_again(y, x)
+            ),
+            "That is how many were found; the share of all is asked for.": lambda x, y: found_again(x, y) * len(x),
+            "That is the share that was not found.": lambda x, y: 1 - found_again(x, y),
+        },
         "medium",
         8,
         (
-            "Make a row of numbers of each picture, and a table of all distances between the two sets. Who stands in "
-            "its rows, who in its columns?",
+            "Make a row of numbers of each picture, and a table of all distances between the two sets. Which set do "
+            "its rows stand for, and which its columns?",
             "`images.flatten(1)` makes the rows, `torch.cdist` the table; `argmin(1)` says which made picture is "
             "nearest.",
             "Picture i is found again where that number is i: compare with `torch.arange(len(images))`, and take the "
             "mean of `.float()`.",
         ),
+        others={"one number is expected": lambda x, y: x},
     ),
-    "04.spread": Exercise(
+    "04.spread": of_number(
         spread,
         _made_and_real,
-        one_number(spread, _WRONG_SPREAD),
-        (
-            *(Mistake(wrong, words) for words, wrong in _WRONG_SPREAD.items()),
-            Mistake(lambda made, real: made.std(0) / real.std(0), "one number is expected"),
-        ),
+        {
+            "You took all numbers together: one colourful picture, made again and again, would then seem to vary.": (
+                lambda m, r: m.std() / r.std()
+            ),
+            "That is how much each picture varies within itself; measure how much the pictures differ from each "
+            "other.": lambda m, r: _within(m) / _within(r),
+            "It is upside down: divide the made pictures' number by the real ones'.": (lambda m, r: spread(r, m)),
+            "You compare variances; a standard deviation is the root of one.": (
+                lambda m, r: m.var(0).mean() / r.var(0).mean()
+            ),
+            "You divide pixel by pixel, so that places in which real pictures hardly differ count most; take both "
+            "means first.": lambda m, r: (m.std(0) / r.std(0)).mean(),
+            "You have not yet divided by how much real pictures differ.": lambda m, r: m.std(0).mean(),
+        },
         "easy",
         5,
         (
@@ -169,6 +144,7 @@ EXERCISES = {
             "`made.std(0)` has that for every pixel and colour, and its `.mean()` is one number for all of them.",
             "Do the same with `real`, and divide the made pictures' number by the real ones'.",
         ),
+        others={"one number is expected": lambda m, r: m.std(0) / r.std(0)},
     ),
 }
 
@@ -180,6 +156,5 @@ QUIZZES = {
             "Because only pairs tie E to G: without codes E would learn nothing.": "Yes.",
             "Because pictures alone cannot be told apart.": "An ordinary GAN does just that.",
         },
-        "Because only pairs tie E to G: without codes E would learn nothing.",
     )
 }

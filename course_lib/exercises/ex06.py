@@ -1,23 +1,24 @@
-"""Notebook 06: linear probes: what they are given, and what they make small."""
+"""Notebook 06: linear probes: what they are given, and what they minimise."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Generator, Tensor
 
-from course_lib.exercises.compare import difference, each, one_number
-from course_lib.exercises.drawing import between, draws_of, whole
-from course_lib.exercises.exercise import Exercise, Mistake, Quiz
+from course_lib.exercises.compare import difference, each, is_pair
+from course_lib.exercises.drawing import between, one_between, whole
+from course_lib.exercises.exercise import Exercise, Quiz, of_number
 from course_lib.exercises.plain import name_of
-from course_lib.probes.classifier import logits, probe_loss, standardise
+from course_lib.lessons.probing import probe_loss
+from course_lib.probes.classifier import logits, standardise
 from course_lib.probes.features import pool_side
 
 
-def _features(seed: int) -> list[tuple]:
-    draws = draws_of(seed)
+def _features(draws: Generator) -> list[tuple]:
     return [
         (3 + 2 * torch.randn(train, f, generator=draws), 4 + torch.randn(test, f, generator=draws))
         for train, test, f in ((200, 50, 5), (80, 120, 3))
@@ -25,7 +26,7 @@ def _features(seed: int) -> list[tuple]:
 
 
 def _explain_standardise(given: Any, train: Tensor, test: Tensor) -> str:
-    if not isinstance(given, tuple | list) or len(given) != 2:
+    if not is_pair(given):
         return "Two tensors are expected: return train, test."
     expected = standardise(train, test)
     if wrong := difference(given[0], expected[0], 1e-3):
@@ -33,9 +34,9 @@ def _explain_standardise(given: Any, train: Tensor, test: Tensor) -> str:
     if not (wrong := difference(given[1], expected[1], 1e-3)):
         return ""
     if not difference(given[1], standardise(test, test)[1], 1e-3):
-        return "You standardise the test features by their own mean: the probe then meets features it never learned."
+        return "You standardise the test features by their own mean: the probe was trained on others."
     if not difference(given[1], _by_all(train, test)[1], 1e-3):
-        return "The test pictures have a say in the mean: that is a leak."
+        return "The test pictures take part in the mean: that is a leak."
     return f"Test features: {wrong}"
 
 
@@ -44,13 +45,8 @@ def _by_all(train: Tensor, test: Tensor) -> tuple[Tensor, Tensor]:
     return standardise(train, train)[0], standardise(torch.cat([train, test]), test)[1]
 
 
-def _each_by_its_own(train: Tensor, test: Tensor) -> tuple[Tensor, Tensor]:
-    return standardise(train, train)[0], standardise(test, test)[0]
-
-
-def _layers(seed: int) -> list[tuple]:
-    """Maps that are to be pooled, then maps that are small already, then more channels than numbers."""
-    draws = draws_of(seed)
+def _layers(draws: Generator) -> list[tuple]:
+    """Maps that have to be pooled, then maps that are small already, then more channels than numbers."""
     pooled = [(whole(48, 96, draws), whole(3, 5, draws)) for _ in range(4)]
     small = [whole(4, 9, draws) for _ in range(2)]
     return [
@@ -61,34 +57,38 @@ def _layers(seed: int) -> list[tuple]:
 
 
 def _explain_side(given: Any, maps: Tensor, numbers: int) -> str:
-    expected, (channels, height) = pool_side(maps, numbers), maps.shape[1:3]
+    channels, height = maps.shape[1:3]
     if type(given) is not int:
         return f"A whole number is expected, an `int`; your function returned {name_of(given)}."
-    if given == expected:
+    if given == pool_side(maps, numbers):
         return ""
     if given < 1:
-        return "No number at all is left of a map; keep at least one, however many channels there are."
+        return "Nothing at all is left of a map; keep at least one number, however many channels there are."
     if given > height:
         return "Your maps come out larger than they were; pooling can only make them smaller."
-    mistakes = {
-        _fitted(height, numbers**0.5): "You share the numbers out over one map; but every channel has one.",
-        _fitted(height, numbers / channels): "That is how many numbers a map may keep; asked for is its side.",
-        _fitted(height, (numbers / channels) ** 0.5 + 0.5): "You rounded up, and have more numbers than allowed.",
-    }
-    return mistakes.get(given, f"A layer of {channels} maps of {height} x {height} gets another side.")
+    named = (words for words, side in reversed(_SIDES.items()) if given == side(maps, numbers))
+    return next(named, f"A layer of {channels} maps of {height} x {height} gets another side.")
 
 
-def _fitted(height: int, side: float) -> int:
-    return max(1, min(height, int(side)))
+def _fitted(side: Callable[[int, int], float]) -> Callable[[Tensor, int], int]:
+    """Answers to 06.side that bring a side, from the channels and the numbers, within its limits."""
+    return lambda maps, numbers: max(1, min(maps.shape[2], int(side(maps.shape[1], numbers))))
 
 
-def _classifiers(seed: int) -> list[tuple]:
+_SIDES = {
+    "You share the numbers out over one map; but every channel has one.": _fitted(lambda c, n: n**0.5),
+    "That is how many numbers a map may keep; its side is asked for.": _fitted(lambda c, n: n / c),
+    "You rounded up, and have more numbers than allowed.": _fitted(lambda c, n: (n / c) ** 0.5 + 0.5),
+}
+
+
+def _classifiers(draws: Generator) -> list[tuple]:
     """Weights with biases that are clearly not 0, and features, labels and a decay that matters."""
-    draws, questions = draws_of(seed), []
+    questions = []
     for n, f, classes in ((30, 6, 4), (50, 3, 5)):
         weights = torch.cat([torch.randn(f, classes, generator=draws), between(0.5, 1.5, classes, draws)[None]])
         x, y = torch.randn(n, f, generator=draws), torch.randint(0, classes, (n,), generator=draws)
-        questions.append((weights, x, y, round(between(0.1, 0.5, 1, draws).item(), 2)))
+        questions.append((weights, x, y, one_between(0.1, 0.5, draws)))
     return questions
 
 
@@ -96,31 +96,8 @@ def _loss(weights: Tensor, x: Tensor, y: Tensor, penalty: Tensor | float, reduct
     return F.cross_entropy(logits(weights, x), y, reduction=reduction) + penalty
 
 
-_WRONG_LOSS = {
-    "You penalise the bias as well; only the weights above it should stay small.": lambda w, x, y, decay: _loss(
-        w, x, y, decay / 2 * w.square().sum()
-    ),
-    "The penalty is missing.": lambda w, x, y, decay: _loss(w, x, y, 0),
-    "Your penalty is twice what it should be: half the decay times the squared weights.": lambda w, x, y, decay: _loss(
-        w, x, y, decay * w[:-1].square().sum()
-    ),
-    "You penalise the length of the weights; their squares are asked for.": lambda w, x, y, decay: _loss(
-        w, x, y, decay / 2 * w[:-1].norm()
-    ),
-    "You take the mean of the squared weights; their sum is asked for.": lambda w, x, y, decay: _loss(
-        w, x, y, decay / 2 * w[:-1].square().mean()
-    ),
-    "Your cross-entropy is a sum over the pictures; it should be their mean.": lambda w, x, y, decay: _loss(
-        w, x, y, decay / 2 * w[:-1].square().sum(), "sum"
-    ),
-    "Your scores lack the bias, which is the last row of the weights.": lambda w, x, y, decay: (
-        F.cross_entropy(x @ w[:-1], y) + decay / 2 * w[:-1].square().sum()
-    ),
-    "You took a softmax first: `F.cross_entropy` takes the scores as they are.": lambda w, x, y, decay: (
-        F.cross_entropy(logits(w, x).softmax(1), y) + decay / 2 * w[:-1].square().sum()
-    ),
-}
-"""What each mistake answers, under what is said of it."""
+def _penalty(weights: Tensor, decay: float) -> Tensor:
+    return decay / 2 * weights[:-1].square().sum()
 
 
 EXERCISES = {
@@ -128,18 +105,18 @@ EXERCISES = {
         standardise,
         _features,
         each(_explain_standardise),
-        (
-            Mistake(_each_by_its_own, "by their own mean"),
-            Mistake(_by_all, "that is a leak"),
-            Mistake(lambda a, b: (a - a.mean(), b - a.mean()), "Training features"),
-            Mistake(lambda a, b: (standardise(a, b)[0], b), "Test features"),
-        ),
+        {
+            "by their own mean": lambda a, b: (standardise(a, a)[0], standardise(b, b)[0]),
+            "that is a leak": _by_all,
+            "Training features": lambda a, b: (a - a.mean(), b - a.mean()),
+            "Test features": lambda a, b: (standardise(a, b)[0], b),
+        },
         "easy",
         5,
         (
             "Mean and spread of what: of all numbers together, or of each feature over the pictures? And of which "
             "pictures?",
-            "`train.mean(0)` and `train.std(0)` have one number a feature. Keep both, and use them twice.",
+            "`train.mean(0)` and `train.std(0)` have one number per feature. Keep both, and use them twice.",
             "Subtract the mean and divide by the spread plus a millionth or so, in `train` and in `test` alike; return "
             "both.",
         ),
@@ -148,41 +125,59 @@ EXERCISES = {
         pool_side,
         _layers,
         each(_explain_side),
-        (
-            Mistake(lambda maps, n: _fitted(maps.shape[2], n**0.5), "over one map"),
-            Mistake(lambda maps, n: _fitted(maps.shape[2], n / maps.shape[1]), "asked for is its side"),
-            Mistake(lambda maps, n: _fitted(maps.shape[2], (n / maps.shape[1]) ** 0.5 + 0.5), "rounded up"),
-            Mistake(lambda maps, n: max(1, int((n / maps.shape[1]) ** 0.5)), "larger than they were"),
-            Mistake(lambda maps, n: min(maps.shape[2], int((n / maps.shape[1]) ** 0.5)), "keep at least one"),
-            Mistake(lambda maps, n: (n / maps.shape[1]) ** 0.5, "A whole number is expected"),
-        ),
+        {
+            **_SIDES,
+            "larger than they were": lambda x, n: max(1, int((n / x.shape[1]) ** 0.5)),
+            "keep at least one": lambda x, n: min(x.shape[2], int((n / x.shape[1]) ** 0.5)),
+            "A whole number is expected": lambda x, n: (n / x.shape[1]) ** 0.5,
+        },
         "easy",
         5,
         (
             "Each of the channels has a map, and all maps get the same side s. How many numbers is that, and how large "
             "may s be?",
-            "channels * s * s must not pass `numbers`: s is the root of `numbers / channels`, rounded down by `int`.",
+            "channels * s * s must not exceed `numbers`: s is the root of `numbers / channels`, rounded down by `int`.",
             "`channels, height = maps.shape[1:3]`. Then two limits: at most `height` with `min`, at least 1 with "
             "`max`.",
         ),
     ),
-    "06.loss": Exercise(
+    "06.loss": of_number(
         probe_loss,
         _classifiers,
-        one_number(probe_loss, _WRONG_LOSS),
-        (
-            *(Mistake(wrong, words) for words, wrong in _WRONG_LOSS.items()),
-            Mistake(lambda w, x, y, decay: _loss(w, x, y, 0, "none"), "one number is expected"),
-        ),
+        {
+            "You penalise the bias as well; only the weights above it should stay small.": (
+                lambda w, x, y, decay: _loss(w, x, y, decay / 2 * w.square().sum())
+            ),
+            "The penalty is missing.": lambda w, x, y, decay: _loss(w, x, y, 0),
+            "Your penalty is twice what it should be: half the decay times the squared weights.": (
+                lambda w, x, y, decay: _loss(w, x, y, 2 * _penalty(w, decay))
+            ),
+            "You penalise the length of the weights; their squares are asked for.": (
+                lambda w, x, y, decay: _loss(w, x, y, decay / 2 * w[:-1].norm())
+            ),
+            "You take the mean of the squared weights; their sum is asked for.": (
+                lambda w, x, y, decay: _loss(w, x, y, decay / 2 * w[:-1].square().mean())
+            ),
+            "Your cross-entropy is a sum over the pictures; it should be their mean.": (
+                lambda w, x, y, decay: _loss(w, x, y, _penalty(w, decay), "sum")
+            ),
+            "Your logits lack the bias, which is the last row of the weights.": (
+                lambda w, x, y, decay: F.cross_entropy(x @ w[:-1], y) + _penalty(w, decay)
+            ),
+            "You took a softmax first: `F.cross_entropy` takes the logits as they are.": (
+                lambda w, x, y, decay: F.cross_entropy(logits(w, x).softmax(1), y) + _penalty(w, decay)
+            ),
+        },
         "medium",
         8,
         (
-            "Two parts: how wrong the scores are, and how large the weights. Which row of the weights is no weight of "
-            "a feature?",
-            "The scores are `x @ weights[:-1] + weights[-1]`, and `F.cross_entropy(scores, y)` is their mean "
+            "Two parts: how wrong the logits are, and how large the weights. Which row of the weights does not belong "
+            "to a feature?",
+            "The logits are `x @ weights[:-1] + weights[-1]`, and `F.cross_entropy(logits, y)` is their mean "
             "cross-entropy.",
             "Add `decay / 2 * weights[:-1].square().sum()`: the last row, the bias, is left out.",
         ),
+        others={"one number is expected": lambda w, x, y, decay: _loss(w, x, y, 0, "none")},
     ),
 }
 
@@ -194,6 +189,5 @@ QUIZZES = {
             "The test set has become part of the training.": "Yes, and the number is too good.",
             "It takes too long.": "True, and beside the point.",
         },
-        "The test set has become part of the training.",
     )
 }

@@ -1,4 +1,4 @@
-"""Notebook 07: freezing, the heart of the scattering transform, and whether two rankings agree."""
+"""Notebook 07: freezing layers, the core of the scattering transform, and whether two rankings agree."""
 
 from __future__ import annotations
 
@@ -6,26 +6,27 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from course_lib.exercises.asking import ask
-from course_lib.exercises.compare import difference, each, explain_numbers, fits, numbers, same
-from course_lib.exercises.drawing import between, draws_of, whole
-from course_lib.exercises.exercise import Exercise, Mistake, Quiz
+from course_lib.exercises.compare import each, numbers, one_number, same
+from course_lib.exercises.drawing import between, whole
+from course_lib.exercises.exercise import Exercise, Quiz, of_tensor
 from course_lib.exercises.plain import name_of
+from course_lib.lessons.freezing import same_order
+from course_lib.lessons.scattering import first_order, wave, window
 from course_lib.networks.alexnet import LAYERS, AlexNet
-from course_lib.networks.scattering import first_order, wave, window
 from course_lib.probes.frozen import freeze
-from course_lib.probes.transfer import same_order
 
 
-def _networks(seed: int) -> list[tuple]:
+def _networks(draws: Generator) -> list[tuple]:
     """A seed for the weights, and a depth: the arguments of the setting `network`."""
-    return [(2 * seed, 2), (2 * seed + 1, 1 + 2 * whole(0, 1, draws_of(seed)))]
+    seed = draws.initial_seed()
+    return [(2 * seed, 2), (2 * seed + 1, 1 + 2 * whole(0, 1, draws))]
 
 
 def _explain_freeze(given: Any, seed: int, depth: int) -> str:
-    """given: what `settings` observed of the network."""
+    """given: what the setting `network` observed."""
     if not isinstance(given, tuple):
         return f"Your function returned {name_of(given)}, and the network is expected; does it end with `return`?"
     moving, learning, weights = given
@@ -46,7 +47,7 @@ def _explain_freeze(given: Any, seed: int, depth: int) -> str:
 
 
 def _frozen(*, more: int = 0, gradients: bool = True, norms: bool = True, evaluated: int = 0) -> Callable[..., AlexNet]:
-    """Answers to 07.freeze that freeze so many layers more, of them all or a part, and evaluate so many more."""
+    """Answers to 07.freeze that freeze so many layers more, completely or in part, and evaluate so many more."""
 
     def answer(trunk: AlexNet, depth: int) -> AlexNet:
         for layer in LAYERS[: depth + more]:
@@ -64,54 +65,26 @@ def _zeroed(trunk: AlexNet, depth: int) -> AlexNet:
     return freeze(trunk, depth)
 
 
-def _waves(seed: int) -> list[tuple]:
-    draws = draws_of(seed)
+def _waves(draws: Generator) -> list[tuple]:
     angles = between(0.3, 1.2, 2, draws).tolist()
     return [(torch.rand(3, n, n, generator=draws), wave(n, angle), window(n)) for n, angle in zip((16, 20), angles)]
-
-
-def _explain_first_order(given: Any, images: Tensor, psi: Tensor, phi: Tensor) -> str:
-    if isinstance(given, Tensor) and given.is_complex():
-        return "Your answer is complex: the modulus of the wave's answer is real, and so is its mean."
-    expected = first_order(images, psi, phi)
-    wrong = difference(given, expected)
-    if not wrong or not fits(given, expected):
-        return wrong
-    answer = _filtered(images, psi)
-    mistakes = {
-        "You took the mean of the wave's answer itself: its ups and downs cancel. The modulus is missing.": _filtered(
-            answer.real, phi
-        ).real,
-        "You took the modulus and no mean: the answer still moves with every pixel.": answer.abs(),
-        "The mean comes first in your answer: it wipes out the wave before its strength is taken.": _filtered(
-            images, psi * phi
-        ).abs(),
-        "You took the square of the modulus: a strong answer then drowns the weak ones.": _filtered(
-            answer.abs().square(), phi
-        ).real,
-        "You multiplied pixel by pixel: a convolution is a product of frequencies, after `fft2`.": (images * psi).abs()
-        * phi,
-    }
-    return next((words for words, value in mistakes.items() if not difference(given, value)), wrong)
 
 
 def _filtered(values: Tensor, filter_: Tensor) -> Tensor:
     return torch.fft.ifft2(torch.fft.fft2(values) * filter_)
 
 
-def _rankings(seed: int) -> list[tuple]:
-    """Pairs of lists of which some neighbours changed places, and a pair in which two accuracies are level."""
-    draws = draws_of(seed)
-    level = [
-        round(0.1 * i + value, 3) for i, value in enumerate(between(0.1, 0.15, whole(4, 8, draws), draws).tolist())
-    ]
+def _rankings(draws: Generator) -> list[tuple]:
+    """Pairs of lists in which some neighbours changed places, and a pair in which two accuracies are equal."""
+    offsets = between(0.1, 0.15, whole(4, 8, draws), draws).tolist()
+    level = [round(0.1 * i + value, 3) for i, value in enumerate(offsets)]
     swapped = [level[1], level[0], *level[2:]]
     lengths = [whole(6, 12, draws) for _ in range(3)]
     pairs = [_ranking(n, whole(2, n // 2, draws), draws) for n in lengths]
     return [*pairs, ([level[0], level[0], *level[2:]], swapped)]
 
 
-def _ranking(n: int, swaps: int, draws: torch.Generator) -> tuple[list[float], list[float]]:
+def _ranking(n: int, swaps: int, draws: Generator) -> tuple[list[float], list[float]]:
     one, other = (torch.arange(n) / 10 + 0.1 + between(0, 0.08, n, draws) for _ in range(2))
     for i in range(0, 2 * swaps, 2):
         other[[i, i + 1]] = other[[i + 1, i]]
@@ -123,24 +96,9 @@ def _explain_same_order(questions: list[tuple], answers: list[Any]) -> str:
     given, expected = numbers(answers), [same_order(*question) for question in questions]
     if isinstance(given, str):
         return given
-    if same(given[:2], expected[:2]):
-        level = "Right where no two are level; a pair that is level in one list should count half."
-        return "" if same(given, expected) else level
-    sizes = [len(one) for one, _ in questions[:2]]
-    shares = list(zip(sizes, expected))
-    counts = [share * n * (n - 1) / 2 for n, share in shares]
-    correlations = [float(torch.corrcoef(torch.tensor(question))[0, 1]) for question in questions[:2]]
-    mistakes = {
-        "That is the share of pairs that are in the other order.": [1 - share for _, share in shares],
-        "That is how many pairs agree; asked for is their share of all pairs.": counts,
-        "That is how many pairs agree, each counted twice; asked for is their share.": [2 * c for c in counts],
-        "That is Kendall's tau, from -1 to 1; asked for is the share of pairs, from 0 to 1.": [
-            2 * share - 1 for _, share in shares
-        ],
-        "That is a correlation: it asks how far apart the accuracies are. Asked for is only their order.": correlations,
-        "You divide by n squared: a network is no pair with itself.": [share * (n - 1) / n for n, share in shares],
-    }
-    return explain_numbers(given[:2], expected[:2], mistakes)
+    if problem := one_number(same_order, _ORDERS)(questions[:2], given[:2]):
+        return problem
+    return "" if same(given, expected) else "Right without ties; a pair that is tied in one list should count half."
 
 
 def _ordered(one: list[float], other: list[float]) -> int:
@@ -148,8 +106,20 @@ def _ordered(one: list[float], other: list[float]) -> int:
     return sum((one[i] - one[j]) * (other[i] - other[j]) > 0 for i in range(len(one)) for j in range(i))
 
 
-def _without_level(one: list[float], other: list[float]) -> float:
-    return 2 * _ordered(one, other) / (len(one) * (len(one) - 1))
+_ORDERS: dict[str, Callable[[list[float], list[float]], float]] = {
+    "That is how many pairs agree; their share of all pairs is asked for.": _ordered,
+    "That is the share of pairs that are in the other order.": lambda a, b: 1 - same_order(a, b),
+    "That is how many pairs agree, each counted twice; their share is asked for.": lambda a, b: 2 * _ordered(a, b),
+    "That is Kendall's tau, from -1 to 1; the share of pairs, from 0 to 1, is asked for.": (
+        lambda a, b: 2 * same_order(a, b) - 1
+    ),
+    "That is a correlation: it asks how far apart the accuracies are. Only their order is asked for.": (
+        lambda a, b: torch.corrcoef(torch.tensor([a, b]))[0, 1]
+    ),
+    "You divide by n squared: a network does not form a pair with itself.": (
+        lambda a, b: 2 * _ordered(a, b) / len(a) ** 2
+    ),
+}
 
 
 EXERCISES = {
@@ -157,16 +127,16 @@ EXERCISES = {
         freeze,
         _networks,
         each(_explain_freeze),
-        (
-            Mistake(_frozen(evaluated=-9), "BatchNorm still learns mean and spread"),
-            Mistake(_frozen(gradients=False), "no layer takes no gradient"),
-            Mistake(_frozen(more=-1), "At depth 2 conv1 takes no gradient"),
-            Mistake(_frozen(more=1), "you freeze conv1, conv2, conv3"),
-            Mistake(_frozen(norms=False), "gains and shifts of BatchNorm"),
-            Mistake(_frozen(evaluated=9), "layers above are in evaluation mode as well"),
-            Mistake(_zeroed, "must change no weight"),
-            Mistake(lambda trunk, depth: depth, "the network is expected"),
-        ),
+        {
+            "BatchNorm still learns mean and spread": _frozen(evaluated=-9),
+            "no layer takes no gradient": _frozen(gradients=False),
+            "At depth 2 conv1 takes no gradient": _frozen(more=-1),
+            "you freeze conv1, conv2, conv3": _frozen(more=1),
+            "gains and shifts of BatchNorm": _frozen(norms=False),
+            "layers above are in evaluation mode as well": _frozen(evaluated=9),
+            "must change no weight": _zeroed,
+            "the network is expected": lambda trunk, depth: depth,
+        },
         "medium",
         6,
         (
@@ -178,48 +148,54 @@ EXERCISES = {
         ),
         "network",
     ),
-    "07.first_order": Exercise(
+    "07.first_order": of_tensor(
         first_order,
         _waves,
-        each(_explain_first_order),
-        (
-            Mistake(lambda x, w, phi: _filtered(_filtered(x, w).real, phi).real, "The modulus is missing"),
-            Mistake(lambda x, w, phi: _filtered(x, w).abs(), "no mean"),
-            Mistake(lambda x, w, phi: _filtered(_filtered(x, w).abs().square(), phi).real, "square of the modulus"),
-            Mistake(lambda x, w, phi: _filtered(x, w * phi).abs(), "mean comes first"),
-            Mistake(lambda x, w, phi: (x * w).abs() * phi, "pixel by pixel"),
-            Mistake(lambda x, w, phi: _filtered(x, w), "is complex"),
-        ),
+        {
+            "You took the mean of the wave's response itself: its ups and downs cancel. The modulus is missing.": (
+                lambda x, w, phi: _filtered(_filtered(x, w).real, phi).real
+            ),
+            "You took the modulus but no mean: the response still changes with every pixel of a shift.": (
+                lambda x, w, phi: _filtered(x, w).abs()
+            ),
+            "You took the square of the modulus: a strong response then drowns the weak ones.": (
+                lambda x, w, phi: _filtered(_filtered(x, w).abs().square(), phi).real
+            ),
+            "You take the mean first: it wipes out the wave before its strength is measured.": (
+                lambda x, w, phi: _filtered(x, w * phi).abs()
+            ),
+            "You multiplied pixel by pixel: a convolution is a product of frequencies, after `fft2`.": (
+                lambda x, w, phi: (x * w).abs() * phi
+            ),
+        },
         "medium",
         8,
         (
             "Three steps: convolve with the wave, take the modulus, convolve with the window. How is a convolution "
             "done with `fft2`?",
-            "A convolution is `ifft2(fft2(x) * filter)`, with the filter given in frequencies already, as both are "
+            "A convolution is `ifft2(fft2(x) * filter)`, where the filter is already given in frequencies, as both are "
             "here.",
             "After the first `ifft2` comes `.abs()`; after the second `.real`, since a mean of real numbers is real.",
         ),
+        others={"complex numbers": lambda x, w, phi: _filtered(x, w)},
     ),
     "07.same_order": Exercise(
         same_order,
         _rankings,
         _explain_same_order,
-        (
-            Mistake(_ordered, "how many pairs agree;"),
-            Mistake(lambda a, b: 1 - same_order(a, b), "in the other order"),
-            Mistake(lambda a, b: 2 * same_order(a, b) - 1, "Kendall's tau"),
-            Mistake(lambda a, b: torch.corrcoef(torch.tensor([a, b]))[0, 1], "how far apart"),
-            Mistake(lambda a, b: 2 * _ordered(a, b) / len(a) ** 2, "no pair with itself"),
-            Mistake(_without_level, "should count half"),
-        ),
+        {
+            **_ORDERS,
+            "should count half": lambda a, b: 2 * _ordered(a, b) / (len(a) * (len(a) - 1)),
+        },
         "medium",
         6,
         (
-            "Go through all pairs of networks, each once. How does the sign of a product say that two lists agree on a "
-            "pair?",
+            "Go through all pairs of networks, each once. How does the sign of a product tell whether two lists agree "
+            "on a pair?",
             "`(one[i] - one[j]) * (other[i] - other[j])` is positive where they agree, negative where not. And where "
             "it is 0?",
-            "Add 1, 0 or one half for each pair, and divide by the number of pairs; `itertools.combinations` has them.",
+            "Add 1, 0 or one half for each pair, and divide by the number of pairs; `itertools.combinations` gives "
+            "them.",
         ),
     ),
 }
@@ -228,10 +204,10 @@ QUIZZES = {
     "07.evaluation": Quiz(
         "Why must a frozen layer be in evaluation mode?",
         {
-            "Because it would otherwise take gradients.": "They are switched off one by one, in either mode.",
-            "Because BatchNorm would go on learning mean and spread.": "Yes, and answer each picture by its batch.",
+            "Because it would otherwise take gradients.": "They are switched off separately, in either mode.",
+            "Because BatchNorm would go on learning mean and spread.": "Yes, and the answer to a picture would depend "
+            "on its batch.",
             "Because evaluation is faster.": "A little, and beside the point.",
         },
-        "Because BatchNorm would go on learning mean and spread.",
     )
 }

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from course_lib.exercises.compare import each, explain_numbers, numbers, one_number
-from course_lib.exercises.drawing import between, draws_of, whole
-from course_lib.exercises.exercise import Exercise, Mistake, Quiz
+from torch import Generator
+
+from course_lib.exercises.compare import each, explain_numbers, numbers
+from course_lib.exercises.drawing import between, whole
+from course_lib.exercises.exercise import Exercise, Quiz, of_number
 from course_lib.exercises.plain import name_of
 from course_lib.lessons.depths.depth import parameters_below, reached, read_at
 
 _Convolutions = list[tuple[int, int, int, int]]
 
 
-def _stacks(seed: int) -> list[tuple]:
-    """Convolutions one after another, one of them depthwise, with filters of several sides."""
-    draws = draws_of(seed)
+def _stacks(draws: Generator) -> list[tuple]:
+    """Convolutions one after another, one of them depthwise, with filters of several sizes."""
     return [(_a_stack([3, whole(4, 9, draws), 16, 16, whole(20, 30, draws)]),) for _ in range(2)]
 
 
@@ -25,11 +26,14 @@ def _a_stack(channels: list[int]) -> _Convolutions:
     return list(zip(channels, channels[1:], sizes, groups))
 
 
-def _summed(own: Callable[[int, int, int, int], int]) -> Callable[[_Convolutions], list[int]]:
-    """An answer to 10.below that counts so many parameters for each convolution."""
+def _counted(grouped: bool = True, power: int = 2, norm: int = 2) -> Callable[[_Convolutions], list[int]]:
+    """Answers to 10.below: with groups or without, the filter's size to a power, and so many numbers per channel."""
 
     def answer(convolutions: _Convolutions) -> list[int]:
-        counts = [own(*one) for one in convolutions]
+        counts = [
+            made * (taken // groups if grouped else taken) * size**power + norm * made
+            for taken, made, size, groups in convolutions
+        ]
         return [sum(counts[: i + 1]) for i in range(len(counts))]
 
     return answer
@@ -41,22 +45,12 @@ def _each_alone(convolutions: _Convolutions) -> list[int]:
 
 
 _COUNTS: dict[str, Callable[[_Convolutions], list[int]]] = {
-    "You count each convolution alone: asked for is everything up to it.": _each_alone,
-    "You forget the groups: a filter sees only the channels of its own group.": _summed(
-        lambda taken, made, size, groups: made * taken * size**2 + 2 * made
-    ),
-    "You leave BatchNorm out, which has a gain and a shift for each channel that is made.": _summed(
-        lambda taken, made, size, groups: made * (taken // groups) * size**2
-    ),
-    "Filters are squares: their side counts twice.": _summed(
-        lambda taken, made, size, groups: made * (taken // groups) * size + 2 * made
-    ),
-    "You count a bias as well: these convolutions have none, since BatchNorm's shift would undo it.": _summed(
-        lambda taken, made, size, groups: made * (taken // groups) * size**2 + 3 * made
-    ),
-    "BatchNorm's running mean and variance are no parameters: no gradient ever reaches them.": _summed(
-        lambda taken, made, size, groups: made * (taken // groups) * size**2 + 4 * made
-    ),
+    "You count each convolution alone: everything up to it is asked for.": _each_alone,
+    "You forget the groups: a filter sees only the channels of its own group.": _counted(grouped=False),
+    "You leave BatchNorm out, which has a gain and a shift for each output channel.": _counted(norm=0),
+    "Filters are squares: their size counts twice.": _counted(power=1),
+    "You count a bias as well: these convolutions have none, since BatchNorm's shift would undo it.": _counted(norm=3),
+    "BatchNorm's running mean and variance are not parameters: no gradient ever reaches them.": _counted(norm=4),
 }
 
 
@@ -67,88 +61,38 @@ def _explain_below(given: Any, convolutions: _Convolutions) -> str:
         return f"There are {len(convolutions)} convolutions, and your list has {len(given)} numbers."
     if isinstance(found := numbers(given), str):
         return f"In your list: {found}"
-    expected = [float(count) for count in parameters_below(convolutions)]
-    wrong = {words: [float(count) for count in count_so(convolutions)] for words, count_so in _COUNTS.items()}
-    return explain_numbers(found, expected, wrong)
+    wrong = {words: count(convolutions) for words, count in _COUNTS.items()}
+    return explain_numbers(found, parameters_below(convolutions), wrong)
 
 
-def _curves(seed: int) -> list[tuple]:
-    """A depth nearer to the layer above it, and one nearer to that below it; all accuracies far apart."""
-    draws = draws_of(seed)
+def _curves(draws: Generator) -> list[tuple]:
+    """A depth nearer to the layer above it, and one nearer to the layer below it; all accuracies far apart."""
     return [_a_curve(n, part, draws) for n, part in ((4, 0.7), (5, 0.2))]
 
 
-def _a_curve(n: int, part: float, draws: Any) -> tuple[float, list[float], list[float]]:
+def _a_curve(n: int, part: float, draws: Generator) -> tuple[float, list[float], list[float]]:
     depths = between(0.5, 2, n, draws).cumsum(0).tolist()
     shares = [0.3 + 0.2 * (i % 2) + float(between(0, 0.1, 1, draws)) for i in range(n)]
     i = whole(0, n - 2, draws)
     return depths[i] + part * (depths[i + 1] - depths[i]), depths, shares
 
 
-def _around(depth: float, depths: list[float]) -> tuple[int, float]:
-    """The layer above a depth, and the part of the way to it from the layer below."""
-    above = next(i for i in range(1, len(depths)) if depths[i] >= depth)
-    return above, (depth - depths[above - 1]) / (depths[above] - depths[above - 1])
+def _mixed(weight: Callable[[float], float]) -> Callable[..., float]:
+    """The accuracies of both neighbours of a depth, mixed by a weight that follows from the part of the way up."""
+
+    def answer(depth: float, depths: list[float], shares: list[float]) -> float:
+        i = next(i for i in range(1, len(depths)) if depths[i] >= depth)
+        w = weight((depth - depths[i - 1]) / (depths[i] - depths[i - 1]))
+        return w * shares[i] + (1 - w) * shares[i - 1]
+
+    return answer
 
 
-def _nearest(depth: float, depths: list[float], shares: list[float]) -> float:
-    above, part = _around(depth, depths)
-    return shares[above if part > 0.5 else above - 1]
-
-
-def _turned_round(depth: float, depths: list[float], shares: list[float]) -> float:
-    above, part = _around(depth, depths)
-    return part * shares[above - 1] + (1 - part) * shares[above]
-
-
-def _in_the_middle(depth: float, depths: list[float], shares: list[float]) -> float:
-    above, _ = _around(depth, depths)
-    return (shares[above - 1] + shares[above]) / 2
-
-
-def _from_end_to_end(depth: float, depths: list[float], shares: list[float]) -> float:
-    return read_at(depth, [depths[0], depths[-1]], [shares[0], shares[-1]])
-
-
-_READINGS: dict[str, Callable[..., float]] = {
-    "You take the nearest layer: between two layers the answer moves from one to the other.": _nearest,
-    "Your two weights are exchanged: the nearer layer counts more.": _turned_round,
-    "You take the middle of both neighbours, wherever between them the depth lies.": _in_the_middle,
-    "You draw one line from the first layer to the last, and ask no layer between them.": _from_end_to_end,
-    "You take the last layer before the depth, as if nothing changed until the next.": (
-        lambda depth, depths, shares: shares[_around(depth, depths)[0] - 1]
-    ),
-}
-
-
-def _bounds(seed: int) -> list[tuple]:
-    """A training between its bounds, and one that ends below the untrained network."""
-    draws = draws_of(seed)
+def _bounds(draws: Generator) -> list[tuple]:
+    """A network between its bounds, and one that ends below the untrained network."""
     low, high = between(0.3, 0.4, 2, draws).tolist(), between(0.6, 0.8, 2, draws).tolist()
     parts = (float(between(0.2, 0.4, 1, draws)), float(between(-0.3, -0.1, 1, draws)))
     return [(a + part * (b - a), a, b) for a, b, part in zip(low, high, parts)]
-
-
-_SHARES: dict[str, Callable[[float, float, float], float]] = {
-    "You divide by the accuracy of the labels: what the untrained network can do counts as learned.": (
-        lambda trained, random, supervised: trained / supervised
-    ),
-    "That is the gain in accuracy; asked for is its share of the whole way.": (
-        lambda trained, random, supervised: trained - random
-    ),
-    "The way ends at the labels, and not at an accuracy of one.": (
-        lambda trained, random, supervised: (trained - random) / (1 - random)
-    ),
-    "That is the share of the way that is missing.": (
-        lambda trained, random, supervised: (supervised - trained) / (supervised - random)
-    ),
-    "The way begins at the untrained network: take it out of the labels' accuracy too.": (
-        lambda trained, random, supervised: (trained - random) / supervised
-    ),
-    "A training can do harm: a share below zero is an answer, too.": (
-        lambda trained, random, supervised: max(0.0, reached(trained, random, supervised))
-    ),
-}
 
 
 EXERCISES = {
@@ -156,24 +100,31 @@ EXERCISES = {
         parameters_below,
         _stacks,
         each(_explain_below),
-        (
-            *(Mistake(function, words) for words, function in _COUNTS.items()),
-            Mistake(lambda convolutions: parameters_below(convolutions)[-1], "and a list of numbers is expected"),
-        ),
+        {
+            **_COUNTS,
+            "and a list of numbers is expected": lambda convolutions: parameters_below(convolutions)[-1],
+        },
         "medium",
         7,
         (
             "How many numbers does one filter hold? How many filters are there? BatchNorm comes on top.",
             "A filter has size x size numbers for each channel that it sees, and it sees taken / groups of them. "
-            "BatchNorm has two numbers for each channel that is made.",
-            "Keep a running total: add `made * (taken // groups) * size**2 + 2 * made` for each, and note it.",
+            "BatchNorm has two numbers for each output channel.",
+            "Keep a running total: for each, add `made * (taken // groups) * size**2 + 2 * made`, and note the total.",
         ),
     ),
-    "10.read": Exercise(
+    "10.read": of_number(
         read_at,
         _curves,
-        one_number(read_at, _READINGS),
-        tuple(Mistake(function, words) for words, function in _READINGS.items()),
+        {
+            "You take the nearest layer: between two layers the answer moves from one to the other.": _mixed(round),
+            "Your two weights are swapped: the nearer layer counts more.": _mixed(lambda part: 1 - part),
+            "You take the middle of both neighbours, wherever between them the depth lies.": _mixed(lambda part: 0.5),
+            "You draw one line from the first layer to the last, and use no layer between them.": (
+                lambda depth, depths, shares: read_at(depth, [depths[0], depths[-1]], [shares[0], shares[-1]])
+            ),
+            "You take the last layer before the depth, as if nothing changed until the next.": _mixed(lambda part: 0),
+        },
         "medium",
         6,
         (
@@ -184,42 +135,48 @@ EXERCISES = {
             "too.",
         ),
     ),
-    "10.reached": Exercise(
+    "10.reached": of_number(
         reached,
         _bounds,
-        one_number(reached, _SHARES),
-        tuple(Mistake(function, words) for words, function in _SHARES.items()),
+        {
+            "You divide by the accuracy of the labels: what the untrained network can do then counts as learned.": (
+                lambda t, r, s: t / s
+            ),
+            "That is the gain in accuracy; its share of the whole way is asked for.": lambda t, r, s: t - r,
+            "The way ends at the labels' accuracy, and not at an accuracy of one.": lambda t, r, s: (t - r) / (1 - r),
+            "That is the share of the way that is missing.": lambda t, r, s: (s - t) / (s - r),
+            "The way begins at the untrained network: subtract it from the labels' accuracy too.": lambda t, r, s: (
+                (t - r) / s
+            ),
+            "Training can do harm: a share below zero is an answer, too.": lambda t, r, s: max(0.0, reached(t, r, s)),
+        },
         "easy",
         4,
         (
-            "Where does the way begin, where does it end, and how far along is the training?",
-            "Take the untrained network's accuracy out of both others, and divide one by the other.",
-            "(trained - random) / (supervised - random), without any bounds on what comes out.",
+            "Where does the way begin, where does it end, and how far along is the trained network?",
+            "Subtract the untrained network's accuracy from both others, and divide one by the other.",
+            "(trained - random) / (supervised - random), without any bounds on the result.",
         ),
     ),
 }
 
 QUIZZES = {
     "10.index": Quiz(
-        "The fifth convolution of a ResNet-18 reads labels worse than AlexNet's conv5. What follows?",
+        "A probe of a ResNet-18's fifth convolution reads labels worse than one of AlexNet's conv5. What follows?",
         {
-            "AlexNet learns better features.": "The two are asked at quite different places of their networks.",
-            "Nothing yet: the one ends its network, the other has hardly begun.": (
-                "Yes: it sees a small part of the picture, through a handful of weights."
-            ),
+            "AlexNet learns better features.": "The two lie at quite different places of their networks.",
+            "Nothing yet: the one ends its network, the other has hardly begun.": "Yes: it sees a small part of the "
+            "picture, through a handful of weights.",
             "ResNets need more steps.": "They may. This comparison does not show it.",
         },
-        "Nothing yet: the one ends its network, the other has hardly begun.",
     ),
     "10.bounds": Quiz(
         "Untrained, a ResNet's last stage reads labels worse than AlexNet's. Why does that matter here?",
         {
             "It shows that the ResNet is broken.": "Random filters lose more the more of them there are in a row.",
             "It does not: only trained networks count.": "Then architecture and learning cannot be told apart.",
-            "Because a training must be held against its own start.": (
-                "Yes: the same accuracy is a gain for one of them and a loss for the other."
-            ),
+            "Because a trained network must be compared with its own untrained one.": "Yes: the same accuracy is a "
+            "gain for one of them and a loss for the other.",
         },
-        "Because a training must be held against its own start.",
     ),
 }

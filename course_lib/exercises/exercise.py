@@ -1,4 +1,4 @@
-"""What an exercise is, and a quiz, and where each is found: one file a notebook, `ex02.py` for notebook 02."""
+"""What an exercise is, and a quiz, and where each is found: one file per notebook, `ex02.py` for notebook 02."""
 
 from __future__ import annotations
 
@@ -10,59 +10,82 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from torch import Generator
+
+from course_lib.exercises.compare import Explain, Mistakes, one_number, one_tensor
 from course_lib.support.errors import unknown
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """A wrong answer that learners give, and words that are in its diagnosis and in no other mistake's."""
-
-    function: Callable[..., Any]
-    words: str
 
 
 @dataclass(frozen=True)
 class Exercise:
     """A function for the learner to write: plain data in, plain data out (`plain.py`).
 
-    answer: the library's function; there is no second copy. questions: from a seed, tuples of arguments, at least two;
-    the same for the same seed. explain: from questions, however many, and what was answered to them, what is wrong in a
-    sentence, in kind and without the right answer; "" where it is right. It never calls the learner's function.
+    answer: the library's function; there is no second copy. draw: from random numbers, at least two questions, each a
+    tuple of arguments. explain: from any number of questions and the answers to them, what is wrong, in a sentence that
+    does not give the right answer away; "" where nothing is wrong. It never calls the learner's function.
 
-    mistakes: typical wrong answers, which `explain` tells apart at any seed. difficulty: easy, medium or hard. hints:
-    in stages, the last nearly the answer. setting: a name in `settings.SETTINGS`, for what is not plain data.
+    mistakes: typical wrong answers, each under words that are in its diagnosis, at any seed, and in no other one's.
+    difficulty: easy, medium or hard. hints: in stages, the last nearly the answer. setting: a name in
+    `asking.SETTINGS`, for arguments or results that are not plain data.
     """
 
     answer: Callable[..., Any]
-    questions: Callable[[int], list[tuple]]
-    explain: Callable[[list[tuple], list[Any]], str]
-    mistakes: tuple[Mistake, ...]
+    draw: Callable[[Generator], list[tuple]]
+    explain: Explain
+    mistakes: Mistakes
     difficulty: str
     minutes: int
     hints: tuple[str, ...]
     setting: str = ""
 
+    def questions(self, seed: int) -> list[tuple]:
+        """The questions of this seed: the same each time."""
+        return self.draw(Generator().manual_seed(seed))
+
+
+def of_number(
+    answer: Callable[..., Any],
+    draw: Callable[[Generator], list[tuple]],
+    mistakes: Mistakes,
+    *about: Any,
+    others: Mistakes | None = None,
+) -> Exercise:
+    """An exercise whose answers are one number each.
+
+    mistakes: wrong functions, each under the sentence for an answer that has its numbers. about: difficulty, minutes
+    and hints. others: mistakes that are recognised in another way, as in `Exercise`.
+    """
+    return Exercise(answer, draw, one_number(answer, mistakes), {**mistakes, **(others or {})}, *about)
+
+
+def of_tensor(
+    answer: Callable[..., Any],
+    draw: Callable[[Generator], list[tuple]],
+    mistakes: Mistakes,
+    *about: Any,
+    others: Mistakes | None = None,
+    **how: Any,
+) -> Exercise:
+    """The same for answers of one tensor each, or two. how: `one_tensor`'s tolerance, near and further."""
+    return Exercise(answer, draw, one_tensor(answer, mistakes, **how), {**mistakes, **(others or {})}, *about)
+
 
 @dataclass(frozen=True)
 class Quiz:
-    """A question, its choices each with what is said to whoever takes it, and which of them is right."""
+    """A question, and its choices, each with what is said to a learner who takes it; a right one's begins with Yes."""
 
     question: str
     reasons: dict[str, str]
-    right: str
+
+    @property
+    def right(self) -> str:
+        """The choice that is right."""
+        return next(choice for choice, reason in self.reasons.items() if reason.startswith("Yes"))
 
 
 def find_exercises() -> dict[str, Exercise]:
     """All exercises by their ids, such as `02.turns`."""
     return {key: one for name in _files() for key, one in _file(name).EXERCISES.items()}
-
-
-def exercises_of(number: str) -> dict[str, Exercise]:
-    """The exercises of one notebook, such as "02". Raises CourseError where it has none."""
-    name = f"ex{number}"
-    if name not in _files():
-        raise unknown("notebook with exercises", number, [file.removeprefix("ex") for file in _files()])
-    return _file(name).EXERCISES
 
 
 def find_exercise(key: str) -> Exercise:
@@ -71,6 +94,18 @@ def find_exercise(key: str) -> Exercise:
     Raises CourseError for an id that does not exist, and lists those that do.
     """
     return _find("exercise", key, "EXERCISES")
+
+
+def stand_ins(number: str) -> dict[str, Callable[..., Any]]:
+    """For a notebook, such as "02": the answers to its exercises, under the names that the exercises give them.
+
+    They stand in until a learner's own take their place, so that a notebook runs without a cell that was deleted.
+    Raises CourseError for a notebook without exercises.
+    """
+    name = f"ex{number}"
+    if name not in _files():
+        raise unknown("notebook with exercises", number, [file.removeprefix("ex") for file in _files()])
+    return {exercise.answer.__name__: exercise.answer for exercise in _file(name).EXERCISES.values()}
 
 
 def find_quizzes() -> dict[str, Quiz]:

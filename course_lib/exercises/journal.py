@@ -1,7 +1,7 @@
 """What a learner did, in one file on this machine: attempts, hints taken, predictions, answers to quizzes.
 
-It is sent nowhere. `journal_path` says where it lies; to delete the file is to begin afresh. Two notebooks that write
-in the same instant may lose one of two notes, never the file.
+It is sent nowhere. `journal_path` says where it is; delete the file to start over. Two notebooks that write at the same
+instant may lose one of two notes, but never the file.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from course_lib.support.errors import CourseError
 from course_lib.support.files import cache_folder, make_folder, write_file
 
 _EMPTY: dict[str, Any] = {"version": 1, "attempts": [], "hints": {}, "predictions": {}, "quizzes": {}}
-_LONGEST = 2_000  # attempts that are kept
+_LONGEST = 2_000  # attempts kept
 
-_unsaved: dict[Path | None, dict[str, Any]] = {}  # what a disk did not take, for as long as this process lives
+_unsaved: dict[Path | None, dict[str, Any]] = {}  # what could not be written, for as long as this process lives
 
 
 def journal_path() -> Path:
-    """The file: $COURSE_JOURNAL, or journal.json in the cache folder. A run of the whole course has one of its own.
+    """The file: $COURSE_JOURNAL, or journal.json in the cache folder. A run of the whole course has its own.
 
     Raises CourseError where its folder cannot be written to, or where a folder stands in its place.
     """
@@ -36,9 +36,9 @@ def journal_path() -> Path:
 
 
 def read_journal() -> dict[str, Any]:
-    """All that was noted: attempts, a list; hints, predictions and quizzes, by the ids that they belong to.
+    """All that was noted: attempts, a list; hints, predictions and quizzes, by their ids.
 
-    A file that is not whole, or not a journal, is moved aside, and said so.
+    A file that is damaged, or not a journal, is moved aside with a message.
     """
     path = _path()
     if path in _unsaved:
@@ -49,11 +49,11 @@ def read_journal() -> dict[str, Any]:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         found = None
-    return found if _is_journal(found) else _begin_afresh(path)
+    return found if _is_journal(found) else _start_over(path)
 
 
 def _path() -> Path | None:
-    """The journal's path; None where nothing can be written to, and only this process remembers."""
+    """The journal's path; None where nothing can be written, and only this process remembers."""
     try:
         return journal_path()
     except CourseError:
@@ -65,18 +65,18 @@ def _is_journal(found: Any) -> bool:
     return whole and all(isinstance(found.get(name), type(empty)) for name, empty in _EMPTY.items())
 
 
-def _begin_afresh(path: Path) -> dict[str, Any]:
+def _start_over(path: Path) -> dict[str, Any]:
     aside = path.with_name(f"{path.name}.{datetime.now():%Y-%m-%d_%H-%M-%S}")
     try:
         path.replace(aside)
-        print(f"{path} is no journal that can be read; it now lies at {aside}, and a new one begins.")
+        print(f"{path} cannot be read as a journal; it was moved to {aside}, and a new one begins.")
     except OSError as error:
-        print(f"{path} is no journal that can be read ({error.strerror}); a new one begins, for this session.")
+        print(f"{path} cannot be read as a journal ({error.strerror}); a new one begins, for this session.")
     return copy.deepcopy(_EMPTY)
 
 
 def _write(change: Callable[[dict[str, Any]], None]) -> None:
-    """Read the journal, change it, and write it whole; a disk that refuses costs a sentence, and nothing else."""
+    """Read the journal, change it, and write all of it; a disk that refuses it causes a message, and nothing else."""
     path, journal = _path(), read_journal()
     change(journal)
     try:
@@ -115,29 +115,29 @@ def note_hints(key: str, taken: int) -> None:
 
 
 def note_prediction(key: str, choice: str, confidence: int) -> None:
-    """What a learner thinks will come out, and how sure of it, in percent; the last word before the outcome counts."""
+    """What a learner expects to come out, and how sure of it, in percent; the last one before the outcome counts."""
     entry = {"choice": choice, "confidence": confidence, "time": _now()}
     _write(lambda journal: journal["predictions"].update({key: entry}))
 
 
 def note_outcome(key: str, outcome: str) -> None:
-    """What came out, beside the prediction; what was said first stays, so that no one is wise after the event."""
+    """What came out, beside the prediction; the first outcome stays, so that nobody is wise after the event."""
     _write(lambda journal: journal["predictions"][key].setdefault("outcome", outcome))
 
 
 def prediction_of(key: str) -> dict[str, Any]:
-    """What a learner said: choice, confidence in percent, and outcome where it is known; empty for nothing said."""
+    """What a learner said: choice, confidence in percent, and outcome where it is known; {} where nothing was said."""
     return predictions().get(key, {})
 
 
 def predictions() -> dict[str, dict[str, Any]]:
-    """All predictions by their ids, leaving out what is not one."""
+    """All predictions by their ids; entries that are not predictions are left out."""
     said = read_journal()["predictions"]
     return {key: one for key, one in said.items() if isinstance(one, dict) and {"choice", "confidence"} <= set(one)}
 
 
 def note_quiz(key: str, choice: str, right: bool) -> None:
-    """The first answer to a question, and how many it took."""
+    """The first answer to a question, and the number of tries."""
 
     def change(journal: dict[str, Any]) -> None:
         entry = journal["quizzes"].setdefault(key, {"first": choice, "right": right, "tries": 0, "time": _now()})

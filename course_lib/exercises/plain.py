@@ -1,8 +1,8 @@
-"""Plain data: all that may pass between a learner's function and whoever judges it, in this process or in another.
+"""Plain data: all that may pass between a learner's function and its judge, in this process or another.
 
 None, bool, int, float, complex, str, tensors, NumPy's arrays, numbers, lists and tuples of these, and pandas' Series,
-of exactly these types, since a subclass can say of itself whatever it likes. Anything else becomes its name, `Other`.
-As JSON it holds no code and no pickle; the bytes of a tensor stand beside its type and shape, and must fit them.
+of exactly these types, since a subclass can claim anything about itself. Anything else becomes its name, `Other`.
+As JSON it holds no code and no pickle; the bytes of a tensor are kept with its type and shape, and must fit them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LARGEST = 4_000_000
 """Bytes of one tensor, and characters of one text."""
 
 MOST = 20_000
-"""Values in one answer, lists and what is in them counted alike."""
+"""Values in one answer; a list and each of its items count as one."""
 
 DEEPEST = 6
 """Lists in lists."""
@@ -35,14 +35,14 @@ _NUMPY = tuple(name for name in _TORCH if name != "bfloat16") + ("uint16", "uint
 
 @dataclass(frozen=True)
 class Other:
-    """Something that is not plain data, or too much of it: all that is known is what it was."""
+    """Something that is not plain data, or too much of it: only its kind is known."""
 
     kind: str
 
 
 @dataclass(frozen=True)
 class Raised:
-    """What a function raised in place of an answer: the type's name, and the message."""
+    """What a function raised instead of answering: the type's name, and the message."""
 
     kind: str
     message: str
@@ -59,7 +59,7 @@ def name_of(value: Any) -> str:
 
 
 def encode(value: Any) -> Any:
-    """A value as what JSON can hold; `decode` gives it back. Whatever is not plain becomes `Other`."""
+    """A value in a form that JSON can hold; `decode` gives it back. Whatever is not plain becomes `Other`."""
     return _encode(value, 0, itertools.count())
 
 
