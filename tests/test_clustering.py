@@ -10,7 +10,8 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import normalized_mutual_info_score
 from torch import Tensor
 
-from course_lib.pretext.clustering import assign, kmeans, nearest, nmi, split_for_empty, update, whiten
+from course_lib.lessons.methods import nearest
+from course_lib.pretext.clustering import assign, kmeans, nmi, split_for_empty, update, whiten
 
 
 @pytest.fixture(scope="module")

@@ -19,15 +19,18 @@ from course_lib.data.sources import Source, generate
 from course_lib.lessons.one_example.correlation import (
     correlate,
     correlation_filter,
+    explore_filter,
+    filter_panel,
     find_peak,
     inside,
     normalised,
+    planes,
     track,
+    track_errors,
     whitener,
     window_at,
     windows_beside,
 )
-from course_lib.lessons.one_example.filter_pictures import explore_filter, filter_panel, planes, track_errors
 from course_lib.lessons.one_example.views import box_in, place_in, square_at, views_with, walk
 from course_lib.support.errors import CourseError
 

@@ -14,7 +14,18 @@ from torch import Tensor
 from torchvision.ops import box_iou, nms
 
 from course_lib.data.sources import generate
-from course_lib.lessons.one_example.detections import Calibration, Detections, calibrate, detect, judged, suppress
+from course_lib.lessons.one_example.detections import (
+    CELL,
+    Calibration,
+    Detections,
+    HogPyramid,
+    by_cell,
+    calibrate,
+    detect,
+    hog_map,
+    judged,
+    suppress,
+)
 from course_lib.lessons.one_example.exemplar import (
     Background,
     Template,
@@ -27,7 +38,6 @@ from course_lib.lessons.one_example.exemplar import (
     widest_margin,
     windows_at,
 )
-from course_lib.lessons.one_example.hog import CELL, HogPyramid, by_cell, hog_map
 from course_lib.lessons.one_example.template_pictures import (
     detections_picture,
     explore_template,

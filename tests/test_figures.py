@@ -15,7 +15,7 @@ from PIL import Image
 from course_lib.data.crops import CropScheme
 from course_lib.data.loading import load_source
 from course_lib.data.sources import Source
-from course_lib.lessons.crops.laws import crop_histograms
+from course_lib.lessons.crops.measures import crop_histograms
 from course_lib.pictures import charts, figures
 from course_lib.pictures.figures import Picture, tile, to_pixels
 from course_lib.pretext.method import method_names

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from course_lib.lessons.filter_measures import cka, effective_rank, matched_similarity, oriented_share
+from course_lib.lessons.first_layers import cka, effective_rank, matched_similarity, oriented_share
 from course_lib.networks.filters import by_frequency, shapes_in_space
 
 

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from course_lib.lessons.grid import CHOICES, along, explore_grid, grid_panel
-from course_lib.lessons.published import imagenet_rows
+from course_lib.lessons.grid import CHOICES, along, explore_grid, grid_panel, imagenet_rows
 from course_lib.networks.alexnet import LAYERS
 from course_lib.pictures.charts import accuracy_by_choice, forest
 

@@ -13,11 +13,18 @@ from sklearn.linear_model import Ridge
 from course_lib.data.datasets import CropDataset
 from course_lib.data.labelled import photos10
 from course_lib.evidence.films import Film
-from course_lib.lessons.codes import explore_codes, some_codes, walk_panel
 from course_lib.lessons.first_layers import explore_films, films_panel
-from course_lib.lessons.groups import explore_groups, groups_panel
+from course_lib.lessons.methods import (
+    explore_codes,
+    explore_groups,
+    explore_turns,
+    groups_panel,
+    some_codes,
+    tilted,
+    turn_panel,
+    walk_panel,
+)
 from course_lib.lessons.probing import Preview, explore_probes, preview_panel, ridge
-from course_lib.lessons.turns import explore_turns, tilted, turn_panel
 from course_lib.networks.alexnet import LAYERS
 from course_lib.pictures.charts import bar_chart, training_picture
 from course_lib.pictures.panel import Panel

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from course_lib.data.datasets import CropDataset
-from course_lib.lessons.codes import found_again
+from course_lib.lessons.methods import found_again
 from course_lib.networks.alexnet import AlexNet
 from course_lib.networks.trunk import forget_statistics
 from course_lib.pretext.bigan import BiGAN, Discriminator, Generator, game

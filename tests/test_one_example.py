@@ -9,13 +9,14 @@ from torch import Tensor
 
 from course_lib.lessons.one_example import hunts
 from course_lib.lessons.one_example.exemplar import Background, whiten
-from course_lib.lessons.one_example.hunts import Hunt, make_hunt
-from course_lib.lessons.one_example.learners import (
+from course_lib.lessons.one_example.hunts import (
     LEARNERS,
+    Hunt,
     all_features,
     by_lda,
     find_again,
     hunt_with,
+    make_hunt,
     precision_by_layer,
 )
 from course_lib.networks.alexnet import LAYERS

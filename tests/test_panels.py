@@ -17,9 +17,8 @@ from course_lib.data.crops import AREA_LAWS, PARTS, CropScheme
 from course_lib.data.images import SOURCE_PHOTOGRAPHS
 from course_lib.data.loading import load_source
 from course_lib.data.sources import GENERATED, Source, generate
-from course_lib.lessons.crops.laws import LAWS, measured
+from course_lib.lessons.crops.measures import LAWS, cut_pieces, measured
 from course_lib.lessons.crops.panel import SCHEME_PARTS, SIDES, crop_panel, make_backdrop, part_rows, weaken
-from course_lib.lessons.crops.quality import cut_pieces
 from course_lib.lessons.crops.sliders import explore_crops, explore_parts
 from course_lib.pictures import png
 from course_lib.pictures.panel import Panel

@@ -17,8 +17,16 @@ from torch import Tensor
 from course_lib.data.crops import CropScheme
 from course_lib.data.datasets import CropDataset
 from course_lib.data.sources import Source, generate
-from course_lib.lessons.puzzles.pictures import distances, explore_puzzle, puzzle_panel
-from course_lib.lessons.puzzles.shortcuts import SOLVERS, by_edges, seams, solved, through_lens
+from course_lib.lessons.puzzles import (
+    SOLVERS,
+    by_edges,
+    distances,
+    explore_puzzle,
+    puzzle_panel,
+    seams,
+    solved,
+    through_lens,
+)
 from course_lib.networks.alexnet import LAYERS
 from course_lib.networks.trunk import conv1_filters
 from course_lib.pretext import puzzles

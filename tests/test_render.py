@@ -20,7 +20,7 @@ from course_lib.data.loading import load_source
 from course_lib.data.placing import place
 from course_lib.data.render import kernel_works, render
 from course_lib.data.sources import Source
-from course_lib.lessons.crops.quality import exact_crops, psnr
+from course_lib.lessons.crops.measures import exact_crops, psnr
 
 DTYPES = (torch.float32, torch.bfloat16, torch.uint8)
 MOST_OPERATIONS = 45

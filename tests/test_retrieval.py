@@ -11,8 +11,16 @@ import torch
 from sklearn.neighbors import NearestNeighbors
 
 from course_lib.data.labelled import photos10
-from course_lib.lessons.uses.retrieval import NEAREST, Search, nearest, precision_at, precision_rows, queries_of
-from course_lib.lessons.uses.search_pictures import explore_search, search_panel
+from course_lib.lessons.uses.retrieval import (
+    NEAREST,
+    Search,
+    explore_search,
+    nearest,
+    precision_at,
+    precision_rows,
+    queries_of,
+    search_panel,
+)
 from course_lib.networks.alexnet import LAYERS, AlexNet
 from course_lib.pictures.charts import accuracy_by_layer
 from course_lib.probes.classifier import standardise

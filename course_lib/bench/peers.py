@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from course_lib.bench.report import Peer
 from course_lib.data.crops import Crops, CropScheme
 from course_lib.data.sources import Source
-from course_lib.lessons.crops.quality import exact_crops, psnr
+from course_lib.lessons.crops.measures import exact_crops, psnr
 from course_lib.pictures.figures import photograph
 from course_lib.support.machine import cpu_cores
 

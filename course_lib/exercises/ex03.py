@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 
 from course_lib.exercises.compare import difference, each, fits
 from course_lib.exercises.drawing import whole
-from course_lib.exercises.exercise import Exercise, Quiz, of_number, of_tensor
+from course_lib.exercises.exercise import Quiz, of_number, of_tensor
 from course_lib.lessons.methods import nearest
 from course_lib.pretext.clustering import entropy, nmi
 from course_lib.pretext.deepcluster import balanced
@@ -83,7 +83,7 @@ def _with_sums(a: Tensor, b: Tensor) -> Tensor:
 
 
 EXERCISES = {
-    "03.nearest": Exercise(
+    "03.nearest": of_any(
         nearest,
         _rows_and_centres,
         each(_explain_nearest),
@@ -94,16 +94,12 @@ EXERCISES = {
             "Its square is missing": lambda x, c: (x @ c.T).argmax(1),
             "rows, another centre is nearer": lambda x, c: torch.cdist(x, c)[:, :-1].argmin(1),
         },
-        "medium",
-        8,
-        (
-            "Think of a table with a row for each row of x and a column for each centre. What does it hold, and what "
-            "do you ask of each row?",
-            "The squared distance is |x|^2 - 2 x.c + |c|^2. One of the three is the same for all centres: leave it "
-            "out.",
-            "`x @ centres.T` has all products. Subtract twice the products from `centres.square().sum(1)`, and take "
-            "the `argmin` of each row.",
-        ),
+        "medium · 8 minutes",
+        "Think of a table with a row for each row of x and a column for each centre. What does it hold, and what do "
+        "you ask of each row?",
+        "The squared distance is |x|^2 - 2 x.c + |c|^2. One of the three is the same for all centres: leave it out.",
+        "`x @ centres.T` has all products. Subtract twice the products from `centres.square().sum(1)`, and take the "
+        "`argmin` of each row.",
     ),
     "03.balanced": of_tensor(
         balanced,
@@ -116,15 +112,11 @@ EXERCISES = {
                 lambda y: 1 / (len(torch.bincount(y)) * torch.bincount(y)[y])
             ),
         },
-        "medium",
-        8,
-        (
-            "All groups together have the probability 1. What does each group get, and how is that shared among its "
-            "crops?",
-            "`torch.bincount(labels)` has the size of each group; `counts[labels]` the size of each crop's group.",
-            "A crop's probability is 1 / (number of groups that are not empty x size of its group). Count those groups "
-            "with `(counts > 0)`.",
-        ),
+        "medium · 8 minutes",
+        "All groups together have the probability 1. What does each group get, and how is that shared among its crops?",
+        "`torch.bincount(labels)` has the size of each group; `counts[labels]` the size of each crop's group.",
+        "A crop's probability is 1 / (number of groups that are not empty x size of its group). Count those groups "
+        "with `(counts > 0)`.",
         others={
             "your probabilities add up to 3": lambda y: 1 / torch.bincount(y)[y],
             "should be less likely": lambda y: torch.bincount(y)[y] / torch.bincount(y)[y].sum(),
@@ -151,15 +143,12 @@ EXERCISES = {
                 lambda a, b: -nmi(a, b)
             ),
         },
-        "medium",
-        10,
-        (
-            "It takes three entropies: of a, of b, and of the pairs (a, b). How much do two groupings share if the "
-            "pairs are hardly more surprising than a alone?",
-            "They share `entropy(a) + entropy(b)` minus the entropy of the pairs. Each pair needs a number of its own: "
-            "think of two digits, the second of which runs from 0 to `b.max()`.",
-            "`a * (b.max() + 1) + b` numbers the pairs. Divide what is shared by `(entropy(a) * entropy(b)).sqrt()`.",
-        ),
+        "medium · 10 minutes",
+        "It takes three entropies: of a, of b, and of the pairs (a, b). How much do two groupings share if the pairs "
+        "are hardly more surprising than a alone?",
+        "They share `entropy(a) + entropy(b)` minus the entropy of the pairs. Each pair needs a number of its own: "
+        "think of two digits, the second of which runs from 0 to `b.max()`.",
+        "`a * (b.max() + 1) + b` numbers the pairs. Divide what is shared by `(entropy(a) * entropy(b)).sqrt()`.",
         others={"one number is expected": lambda a, b: (a, b)},
     ),
 }
@@ -167,10 +156,8 @@ EXERCISES = {
 QUIZZES = {
     "03.drawn": Quiz(
         "Why are the crops drawn by group, and not all equally often?",
-        {
-            "It is faster.": "It takes a little longer.",
-            "Otherwise naming the largest group would often be right.": "Yes, whatever the crop.",
-            "Otherwise some crops would never be seen.": "They would be seen as often as the others.",
-        },
+        ("It is faster.", "It takes a little longer."),
+        ("Otherwise naming the largest group would often be right.", "Yes, whatever the crop."),
+        ("Otherwise some crops would never be seen.", "They would be seen as often as the others."),
     )
 }

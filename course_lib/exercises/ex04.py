@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 
 from course_lib.exercises.compare import difference, each, two_means
 from course_lib.exercises.drawing import between, whole
-from course_lib.exercises.exercise import Exercise, Quiz, of_number
+from course_lib.exercises.exercise import Quiz, of_number
 from course_lib.lessons.methods import found_again
 from course_lib.pretext.bigan import game, spread
 
@@ -74,7 +74,7 @@ def _within(images: Tensor) -> Tensor:
 
 
 EXERCISES = {
-    "04.game": Exercise(
+    "04.game": of_any(
         game,
         _logits,
         each(_explain_game),
@@ -86,16 +86,12 @@ EXERCISES = {
             "Two values are expected": lambda r, m: game(r, m)[0],
             "should be one number": lambda r, m: (r, m),
         },
-        "medium",
-        10,
-        (
-            "What does D want to answer to real pairs, and what to made ones? And what would E and G like it to "
-            "answer?",
-            "D's labels are 1 for real and 0 for made pairs: `torch.ones_like(real)` and `torch.zeros_like(made)`. For "
-            "E and G they trade places.",
-            "Each loss is the sum of two calls of `F.binary_cross_entropy_with_logits`, one with `real` and one with "
-            "`made`. D's are (real, ones) and (made, zeros); return D's sum first.",
-        ),
+        "medium · 10 minutes",
+        "What does D want to answer to real pairs, and what to made ones? And what would E and G like it to answer?",
+        "D's labels are 1 for real and 0 for made pairs: `torch.ones_like(real)` and `torch.zeros_like(made)`. For E "
+        "and G they trade places.",
+        "Each loss is the sum of two calls of `F.binary_cross_entropy_with_logits`, one with `real` and one with "
+        "`made`. D's are (real, ones) and (made, zeros); return D's sum first.",
     ),
     "04.found": of_number(
         found_again,
@@ -107,16 +103,12 @@ EXERCISES = {
             "That is how many were found; the share of all is asked for.": lambda x, y: found_again(x, y) * len(x),
             "That is the share that was not found.": lambda x, y: 1 - found_again(x, y),
         },
-        "medium",
-        8,
-        (
-            "Make a row of numbers of each picture, and a table of all distances between the two sets. Which set do "
-            "its rows stand for, and which its columns?",
-            "`images.flatten(1)` makes the rows, `torch.cdist` the table; `argmin(1)` says which made picture is "
-            "nearest.",
-            "Picture i is found again where that number is i: compare with `torch.arange(len(images))`, and take the "
-            "mean of `.float()`.",
-        ),
+        "medium · 8 minutes",
+        "Make a row of numbers of each picture, and a table of all distances between the two sets. Which set do its "
+        "rows stand for, and which its columns?",
+        "`images.flatten(1)` makes the rows, `torch.cdist` the table; `argmin(1)` says which made picture is nearest.",
+        "Picture i is found again where that number is i: compare with `torch.arange(len(images))`, and take the mean "
+        "of `.float()`.",
         others={"one number is expected": lambda x, y: x},
     ),
     "04.spread": of_number(
@@ -136,14 +128,11 @@ EXERCISES = {
             "means first.": lambda m, r: (m.std(0) / r.std(0)).mean(),
             "You have not yet divided by how much real pictures differ.": lambda m, r: m.std(0).mean(),
         },
-        "easy",
-        5,
-        (
-            "Look at one pixel in all the pictures: how far apart are its values? Along which of the four dimensions "
-            "do you go?",
-            "`made.std(0)` has that for every pixel and colour, and its `.mean()` is one number for all of them.",
-            "Do the same with `real`, and divide the made pictures' number by the real ones'.",
-        ),
+        "easy · 5 minutes",
+        "Look at one pixel in all the pictures: how far apart are its values? Along which of the four dimensions do "
+        "you go?",
+        "`made.std(0)` has that for every pixel and colour, and its `.mean()` is one number for all of them.",
+        "Do the same with `real`, and divide the made pictures' number by the real ones'.",
         others={"one number is expected": lambda m, r: m.std(0) / r.std(0)},
     ),
 }
@@ -151,10 +140,8 @@ EXERCISES = {
 QUIZZES = {
     "04.pairs": Quiz(
         "Why does D see the code as well as the picture?",
-        {
-            "To have more weights.": "It would be caught by the picture alone just as well.",
-            "Because only pairs tie E to G: without codes E would learn nothing.": "Yes.",
-            "Because pictures alone cannot be told apart.": "An ordinary GAN does just that.",
-        },
+        ("To have more weights.", "It would be caught by the picture alone just as well."),
+        ("Because only pairs tie E to G: without codes E would learn nothing.", "Yes."),
+        ("Because pictures alone cannot be told apart.", "An ordinary GAN does just that."),
     )
 }

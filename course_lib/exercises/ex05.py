@@ -75,15 +75,12 @@ EXERCISES = {
             ),
             "The gain is missing.": lambda w, g, v: w / v.sqrt()[_COLUMN],
         },
-        "medium",
-        6,
-        (
-            "Work out the factor of each filter first: a tensor (c,). What has to happen before it can multiply "
-            "filters of four dimensions?",
-            "The factor is the gain divided by the root of variance plus eps. Broadcasting lines up the *last* "
-            "dimensions, so the factor needs three more behind its own.",
-            "`factor[:, None, None, None]` has the shape (c, 1, 1, 1); `.sqrt()` takes the root.",
-        ),
+        "medium · 6 minutes",
+        "Work out the factor of each filter first: a tensor (c,). What has to happen before it can multiply filters "
+        "of four dimensions?",
+        "The factor is the gain divided by the root of variance plus eps. Broadcasting lines up the *last* "
+        "dimensions, so the factor needs three more behind its own.",
+        "`factor[:, None, None, None]` has the shape (c, 1, 1, 1); `.sqrt()` takes the root.",
         others={"It raised RuntimeError": lambda w, g, v: w * g / v.sqrt()},
         near=1e-3,
     ),
@@ -99,14 +96,11 @@ EXERCISES = {
             "The numerator is the square of the sum, not the sum.": lambda w: effective_rank(w) / w.square().sum(),
             "That is the exponential of an entropy; here squares are asked for.": _entropy_rank,
         },
-        "easy",
-        5,
-        (
-            "`flatten(1)` makes the filters the rows of a matrix. What does `torch.linalg.svdvals` give?",
-            "Square the singular values once, and call the result power: both sums of the formula are sums over it.",
-            "The numerator is `power.sum().square()`; the denominator is the sum of what, squared? `.item()` makes a "
-            "float.",
-        ),
+        "easy · 5 minutes",
+        "`flatten(1)` makes the filters the rows of a matrix. What does `torch.linalg.svdvals` give?",
+        "Square the singular values once, and call the result power: both sums of the formula are sums over it.",
+        "The numerator is `power.sum().square()`; the denominator is the sum of what, squared? `.item()` makes a "
+        "float.",
         others={
             "one number is expected": lambda w: torch.linalg.svdvals(w),
             "Another number is expected": lambda w: effective_rank(w[:, :1]),
@@ -132,16 +126,13 @@ EXERCISES = {
             ),
             "That is the sum over the pairs; their mean is asked for.": lambda a, b: len(a) * matched_similarity(a, b),
         },
-        "medium",
-        8,
-        (
-            "First make a table of similarities, with one row per filter of one set and one column per filter of the "
-            "other.",
-            "`F.normalize(filters.flatten(1))` scales each filter to length 1; the product of two such tables, one "
-            "transposed by `.T`, has the cosines. Mind their signs.",
-            "`linear_sum_assignment(scores.numpy(), maximize=True)` gives rows and columns; index the table with both, "
-            "and take the mean.",
-        ),
+        "medium · 8 minutes",
+        "First make a table of similarities, with one row per filter of one set and one column per filter of the "
+        "other.",
+        "`F.normalize(filters.flatten(1))` scales each filter to length 1; the product of two such tables, one "
+        "transposed by `.T`, has the cosines. Mind their signs.",
+        "`linear_sum_assignment(scores.numpy(), maximize=True)` gives rows and columns; index the table with both, "
+        "and take the mean.",
         others={"returned nothing": lambda a, b: None},
     ),
 }
@@ -149,10 +140,8 @@ EXERCISES = {
 QUIZZES = {
     "05.smooth": Quiz(
         "PCA of patches gives smooth filters too. What follows?",
-        {
-            "That RotNet learned nothing.": "Notebook 06 measures that; a picture cannot.",
-            "That smooth filters are no proof of a good task.": "Yes: the statistics of photographs suffice.",
-            "That PCA is the better method.": "It says which directions vary most, not which are useful.",
-        },
+        ("That RotNet learned nothing.", "Notebook 06 measures that; a picture cannot."),
+        ("That smooth filters are no proof of a good task.", "Yes: the statistics of photographs suffice."),
+        ("That PCA is the better method.", "It says which directions vary most, not which are useful."),
     )
 }

@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 
 from course_lib.exercises.compare import each, numbers, one_number
 from course_lib.exercises.drawing import between, one_between, whole
-from course_lib.exercises.exercise import Exercise, Quiz, of_number
+from course_lib.exercises.exercise import Quiz, of_number
 from course_lib.exercises.plain import name_of
 from course_lib.lessons.your_image import beaten, brier, neighbours
 
@@ -121,7 +121,7 @@ def _gaps(sure: list[float], right: list[bool]) -> list[float]:
 
 
 EXERCISES = {
-    "13.neighbours": Exercise(
+    "13.neighbours": of_any(
         neighbours,
         _greys,
         _explain_neighbours,
@@ -129,18 +129,15 @@ EXERCISES = {
             **{words: _one_way(function) for words, function in _UNLIKE.items()},
             "0 / 0 is not a number": lambda grey: _pearson(grey[:, :-1], grey[:, 1:]),
         },
-        "medium",
-        8,
-        (
-            "Two lists of numbers: all pixels that have a neighbour to their right, and those neighbours. How are they "
-            "cut out of the picture?",
-            "`grey[:, :-1]` and `grey[:, 1:]`, flattened. Subtract the mean from each; the correlation is the mean of "
-            "their product, divided by both standard deviations.",
-            "`torch.corrcoef(torch.stack([left, right]))[0, 1]` is it. Before you divide, check whether `grey.std()` "
-            "is above 0, and return 0.0 where it is not.",
-        ),
+        "medium · 8 minutes",
+        "Two lists of numbers: all pixels that have a neighbour to their right, and those neighbours. How are they "
+        "cut out of the picture?",
+        "`grey[:, :-1]` and `grey[:, 1:]`, flattened. Subtract the mean from each; the correlation is the mean of "
+        "their product, divided by both standard deviations.",
+        "`torch.corrcoef(torch.stack([left, right]))[0, 1]` is it. Before you divide, check whether `grey.std()` is "
+        "above 0, and return 0.0 where it is not.",
     ),
-    "13.beaten": Exercise(
+    "13.beaten": of_any(
         beaten,
         _tables,
         each(_explain_beaten),
@@ -149,13 +146,10 @@ EXERCISES = {
             "There are names missing, or too many": lambda *question: beaten(*question)[::-1] + ["mine"],
             "A list of names is expected": lambda *question: len(beaten(*question)),
         },
-        "easy",
-        5,
-        (
-            "Yours is one number, and each picture has several. Which of them is the hardest to beat?",
-            "To be above all of a list is to be above its largest: `max(...)`.",
-            "Go through `zip(names, accuracies)`, and keep the name where `mine` is above the `max` of its list.",
-        ),
+        "easy · 5 minutes",
+        "Yours is one number, and each picture has several. Which of them is the hardest to beat?",
+        "To be above all of a list is to be above its largest: `max(...)`.",
+        "Go through `zip(names, accuracies)`, and keep the name where `mine` is above the `max` of its list.",
     ),
     "13.brier": of_number(
         brier,
@@ -175,34 +169,24 @@ EXERCISES = {
             "Upside down: here 0 is best.": lambda s, r: 1 - brier(s, r),
             "That is the share that was right, which ignores how sure you were.": lambda s, r: sum(r) / len(r),
         },
-        "easy",
-        4,
-        (
-            "Right is 1 and wrong is 0. How far was each `sure` from what came out?",
-            "In Python True is 1 and False is 0, so `one - came` is the gap. Square each gap, whatever its sign.",
-            "Add up the squares over `zip(sure, right)`, and divide by their number.",
-        ),
+        "easy · 4 minutes",
+        "Right is 1 and wrong is 0. How far was each `sure` from what came out?",
+        "In Python True is 1 and False is 0, so `one - came` is the gap. Square each gap, whatever its sign.",
+        "Add up the squares over `zip(sure, right)`, and divide by their number.",
     ),
 }
 
 QUIZZES = {
     "13.one": Quiz(
         "Your photograph is above all three seeds of another. What have you shown?",
-        {
-            "That it teaches more than the other.": "If both taught the same, the best of four seeds would still be "
-            "yours one time in four.",
-            "That it may teach more; a few more seeds of yours would tell.": "Yes: yours is a single draw, and the "
-            "other has three.",
-            "Nothing at all.": "A little: had it been below all three, you would now expect less of it.",
-        },
+        ("That it teaches more than the other.", "If both taught the same, the best of four seeds would still be yours one time in four."),
+        ("That it may teach more; a few more seeds of yours would tell.", "Yes: yours is a single draw, and the other has three."),
+        ("Nothing at all.", "A little: had it been below all three, you would now expect less of it."),
     ),
     "13.brier": Quiz(
         "Somebody always says that she is half sure, of two choices each. What is her score, and what does it say?",
-        {
-            "A quarter, whatever comes out: she never says anything.": "Yes. Anyone who scores worse would do better "
-            "to be as cautious.",
-            "Zero: she is never wrong.": "The gap is a half each time, whether she is right or not.",
-            "A half: she is right half of the time.": "The gap is a half, and its square is less.",
-        },
+        ("A quarter, whatever comes out: she never says anything.", "Yes. Anyone who scores worse would do better to be as cautious."),
+        ("Zero: she is never wrong.", "The gap is a half each time, whether she is right or not."),
+        ("A half: she is right half of the time.", "The gap is a half, and its square is less."),
     ),
 }

@@ -20,9 +20,8 @@ from course_lib.probes.frozen import FrozenMaps, begin_above
 from course_lib.probes.result import ProbeResult
 from course_lib.probes.transfer import Retrained, train_above
 from course_lib.profiles import Course
-from course_lib.support.code import hash_of_code
 from course_lib.support.errors import CourseError
-from course_lib.support.files import cache_folder, write_file
+from course_lib.support.files import cache_folder, hash_of_code, write_file
 
 SCALE = 2
 """J: the mean reaches over 2^J pixels, so that the map's side is 2^J times smaller, as after two layers with pools."""
@@ -89,7 +88,7 @@ _LEAST_SPREAD = 1e-8  # BatchNorm's eps: the second order's variances are as sma
 
 
 def retrain_scattering(data: LabelledImages, course: Course, steps: int = 0) -> ProbeResult:
-    """As `retrain`, with a scattering transform in place of conv1 and conv2, then BatchNorm, and conv3 to conv5 as ever.
+    """As `retrain`, with a scattering transform in place of conv1 and conv2, then BatchNorm, and conv3 to conv5.
 
     The network's own conv1 and conv2 are there and have nothing to do. Raises CourseError where kymatio is missing.
     """

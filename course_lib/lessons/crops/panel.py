@@ -18,7 +18,7 @@ from torch import Tensor
 from course_lib.data.crops import Crops, CropScheme, Parts
 from course_lib.data.render import render
 from course_lib.data.sources import Source
-from course_lib.lessons.crops.laws import AXIS_LABELS, LAWS, measured
+from course_lib.lessons.crops.measures import AXIS_LABELS, LAWS, measured
 from course_lib.pictures.drawing import Paper
 from course_lib.pictures.figures import draw_outlines, photograph, tile, to_pixels
 from course_lib.support.errors import unknown

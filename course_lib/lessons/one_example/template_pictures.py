@@ -12,9 +12,8 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from course_lib.lessons.one_example.detections import detect, suppress
+from course_lib.lessons.one_example.detections import DIRECTIONS, HogPyramid, by_cell, detect, suppress
 from course_lib.lessons.one_example.exemplar import Round, Template, mine
-from course_lib.lessons.one_example.hog import DIRECTIONS, HogPyramid, by_cell
 from course_lib.pictures.figures import Picture, to_pixels
 from course_lib.pictures.panel import Panel, named_slider, panel_over
 from course_lib.support.palette import IN_TURN, RIGHT, WRONG

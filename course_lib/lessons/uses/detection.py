@@ -28,8 +28,7 @@ from course_lib.pretext.method import Batch, Method
 from course_lib.pretext.recipes import Recipe
 from course_lib.probes.frozen import freeze
 from course_lib.profiles import Course
-from course_lib.support.code import hash_of_spine
-from course_lib.support.files import runs_folder
+from course_lib.support.files import hash_of_spine, runs_folder
 from course_lib.training.checkpoints import Checkpoints
 from course_lib.training.loop import fit
 from course_lib.training.steps import History

@@ -20,9 +20,8 @@ from torchvision.datasets import VOCDetection
 from course_lib.data.images import to_rgb
 from course_lib.lessons.uses.cutouts import Scene, make_scene
 from course_lib.lessons.uses.precision import Boxes
-from course_lib.support.code import hash_of_code
 from course_lib.support.errors import CourseError, unknown
-from course_lib.support.files import cache_folder, disk_errors, make_folder, write_file
+from course_lib.support.files import cache_folder, disk_errors, hash_of_code, make_folder, write_file
 
 SPLITS = {"train": "trainval", "test": "test"}
 """The parts of VOC 2007 that are trained on and tested on, by what they are called there."""

@@ -1,18 +1,48 @@
-"""How a network's accuracy compares with those of the same method on pictures that were measured before.
-
-Taught in notebook 13.
-"""
+"""A photograph of one's own: what is in it, how networks compare, and a page about it. Taught in notebook 13."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
 
+import pandas as pd
+import torch
 from matplotlib.figure import Figure
+from torch import Tensor
 
 from course_lib.evidence.intervals import Accuracies, as_table
 from course_lib.evidence.results import load_reference, load_reference_table
 from course_lib.pictures.figures import Picture
+from course_lib.profiles import Course
+from course_lib.support.files import fill_template, runs_folder, write_file
+from course_lib.support.machine import describe_machine
 from course_lib.support.palette import COLOURS
+
+
+def neighbours(grey: Tensor) -> float:
+    """Pearson's correlation of each pixel with the one to its right, in a picture (H, W).
+
+    Near 1 in photographs, near 0 in white noise; 0 by definition in a picture of one brightness, which has no variance.
+    Taught in notebook 13.
+    """
+    pairs = torch.stack([grey[:, :-1].flatten(), grey[:, 1:].flatten()]).double()
+    spreads = pairs.std(1)
+    if not spreads.min() > 0:
+        return 0.0
+    return float(pairs.corrcoef()[0, 1])
+
+
+def brier(sure: Sequence[float], right: Sequence[bool]) -> float:
+    """The mean of (sure - right)^2: the confidence in each prediction, a share of 1, and 1 for right (Brier 1950).
+
+    0 is perfect, 1 always sure and always wrong. Raises ValueError for no prediction at all. Taught in notebook 13.
+    """
+    if not sure:
+        raise ValueError("a score needs at least one prediction, got none")
+    return sum((one - came) ** 2 for one, came in zip(sure, right, strict=True)) / len(sure)
 
 
 def known_accuracies(method: str, layer: str, data: str, profile: str) -> dict[str, list[float]]:
@@ -54,3 +84,35 @@ def standing_picture(mine: float, known: Mapping[str, Sequence[float]], name: st
     axes.grid(axis="x", alpha=0.3)
     each = "; ".join(f"{one} {', '.join(f'{a:.1f}' for a in accuracies)}" for one, accuracies in known.items())
     return Picture(figure, f"{title}: {name} {mine:.1f} percent, the line; a dot for each seed of {each}")
+
+
+class Section(NamedTuple):
+    """A part of the page: a heading, a sentence or two, pictures with their captions, and a table if there is one."""
+
+    heading: str
+    words: str
+    pictures: Sequence[Picture] = ()
+    table: pd.DataFrame | None = None
+
+
+def page_html(title: str, sections: Sequence[Section], course: Course) -> str:
+    """The page as HTML that asks for no other file; whatever is in a name stays text."""
+    return fill_template(
+        "lessons/your_image.html.j2",
+        title=title,
+        sections=sections,
+        profile=course.profile.name,
+        seed=course.seed,
+        date=datetime.now().strftime("%d %B %Y, %H:%M"),
+        machine=describe_machine(),
+    )
+
+
+def save_page(name: str, html: str) -> Path:
+    """Write a page to `pages/` of the runs, as a file named after the photograph; CourseError for a full disk."""
+    return write_file(runs_folder("pages") / f"{plain_name(name)}.html", html)
+
+
+def plain_name(name: str) -> str:
+    """A name that every file system takes: letters, digits, dots and dashes, at most 60 of them."""
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.")[:60] or "photograph"
