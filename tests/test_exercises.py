@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import os
+import re
 import subprocess
 import sys
 from typing import Any
@@ -61,7 +62,7 @@ def test_a_mistake_goes_on_with_the_librarys_function(capsys: pytest.CaptureFixt
 def test_an_exercise_says_what_a_learner_wants_to_know() -> None:
     for exercise in EXERCISES.values():
         assert len(exercise.mistakes) >= 3
-        assert exercise.difficulty in ("easy", "medium", "hard") and 1 <= exercise.minutes <= 20
+        assert re.fullmatch(r"(easy|medium|hard) · (\d|1\d|20) minutes", exercise.effort)
         assert 2 <= len(exercise.hints) <= 3 and all(hint.endswith((".", "?")) for hint in exercise.hints)
 
 

@@ -18,11 +18,23 @@ LONGEST_CELL = 25
 
 FEWEST_EXERCISES = 3
 
+_PHRASES = ("**Claim.**", "**You will**", "**Question.**", "**Predict.**", "**Read it.**", "<!-- measured -->")
 _PARTS = ("Recall", "Limits", "What you showed", "Control")
-_NUMBER = re.compile(r"\d[\d.,]*\s*(?:%|percent|per cent)|accuracy (?:of|is|was|about)\s+[\d.]+", re.IGNORECASE)
-_PICTURE = re.compile(r"!\[([^\]]*)\]\(([^)]*)\)")
-_IMG = re.compile(r"<img\b[^>]*>", re.IGNORECASE)
-_HEADING = re.compile(r"^(#{1,6})\s", re.MULTILINE)
+_NEVER = (
+    (
+        "code",
+        r"\bplt\.|pyplot|\.savefig\(|display\(|IPython\.display",
+        "shows a picture without a caption; return a Picture and show() it",
+    ),
+    ("markdown", r"!\[\s*\]\([^)]*\)", "has a picture without alternative text"),
+    ("markdown", r"(?i)<img\b(?![^>]*\balt=([\"'])[^>]+?\1)[^>]*>", "has an <img> without alt"),
+    (
+        "markdown",
+        r"(?i)\d[\d.,]*\s*(?:%|percent|per cent)|accuracy (?:of|is|was|about)\s+[\d.]+",
+        "types a result into the prose ({found!r}); let a cell print it",
+    ),
+)
+"""What no cell of a kind may hold, as a pattern, and what is said of it."""
 
 
 def lint(path: Path) -> list[str]:
@@ -49,36 +61,28 @@ def _kernelspec(notebook: NotebookNode) -> Iterator[str]:
 
 
 def _parameters(notebook: NotebookNode) -> Iterator[str]:
-    tagged = [cell for cell in _code(notebook) if "parameters" in cell.metadata.get("tags", [])]
+    tagged = _code(notebook, "parameters")
     if len(tagged) != 1:
         yield f"it has {len(tagged)} cells tagged parameters, and one is needed"
     for cell in tagged:
         for node in ast.parse(cell.source).body:
-            flat = isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name)
-            if not flat or not _is_scalar(node.value):
-                yield f"the parameters cell holds more than `NAME = scalar`: {ast.unparse(node)}"
-
-
-def _is_scalar(node: ast.expr) -> bool:
-    try:
-        return isinstance(ast.literal_eval(node), bool | int | float | str)
-    except ValueError:
-        return False
+            match node:
+                case ast.Assign(
+                    targets=[ast.Name()], value=ast.UnaryOp() | ast.Constant(value=int() | float() | str())
+                ):
+                    pass
+                case _:
+                    yield f"the parameters cell holds more than `NAME = scalar`: {ast.unparse(node)}"
 
 
 def _installs(notebook: NotebookNode) -> Iterator[str]:
     for i, cell in enumerate(notebook.cells):
-        if cell.cell_type != "code":
-            continue
-        installs = re.search(r"^\s*[!%]\s*(?:pip|conda|apt)", cell.source, re.MULTILINE)
+        installs = cell.cell_type == "code" and re.search(r"^\s*[!%]\s*(?:pip|conda|apt)", cell.source, re.MULTILINE)
         if installs and "set-up" not in cell.metadata.get("tags", []):
             yield f"cell {i} installs something; only the set-up cell may"
-    setups = [cell for cell in _code(notebook) if "set-up" in cell.metadata.get("tags", [])]
-    if (
-        len(setups) != 1
-        or '"google.colab" in sys.modules' not in setups[0].source
-        or "--no-deps" not in setups[0].source
-    ):
+    setups = _code(notebook, "set-up")
+    needed = ('"google.colab" in sys.modules', "--no-deps")
+    if len(setups) != 1 or not all(words in setups[0].source for words in needed):
         yield "it needs one cell tagged set-up, which on Colab installs the library alone, with --no-deps"
 
 
@@ -89,43 +93,27 @@ def _lengths(notebook: NotebookNode) -> Iterator[str]:
             yield f"cell {i} has {lines} lines of code, over {LONGEST_CELL}; move what is not the idea into the library"
 
 
-def _pictures(notebook: NotebookNode) -> Iterator[str]:
+def _contents(notebook: NotebookNode) -> Iterator[str]:
     for i, cell in enumerate(notebook.cells):
-        if cell.cell_type == "markdown":
-            if any(not alt.strip() for alt, _ in _PICTURE.findall(cell.source)):
-                yield f"cell {i} has a picture without alternative text"
-            if any(not re.search(r"\balt=([\"']).+?\1", tag) for tag in _IMG.findall(cell.source)):
-                yield f"cell {i} has an <img> without alt"
-        elif re.search(r"\bplt\.|pyplot|\.savefig\(|display\(|IPython\.display", cell.source):
-            yield f"cell {i} shows a picture without a caption; return a Picture and show() it"
+        for kind, pattern, words in _NEVER:
+            if cell.cell_type == kind and (found := re.search(pattern, cell.source)):
+                yield f"cell {i} {words.format(found=found[0])}"
 
 
 def _headings(notebook: NotebookNode) -> Iterator[str]:
-    levels = [
-        len(match[1])
-        for cell in notebook.cells
-        if cell.cell_type == "markdown"
-        for match in _HEADING.finditer(re.sub(r"```.*?```", "", cell.source, flags=re.DOTALL))
-    ]
+    prose = re.sub(r"```.*?```", "", _prose(notebook), flags=re.DOTALL)
+    levels = [len(marks) for marks in re.findall(r"^(#{1,6})\s", prose, re.MULTILINE)]
     if not levels or levels[0] != 1 or levels.count(1) != 1:
         yield "it must begin with its one heading of level 1"
     if any(after > before + 1 for before, after in zip(levels, levels[1:])):
         yield "its headings skip a level"
 
 
-def _numbers(notebook: NotebookNode) -> Iterator[str]:
-    for i, cell in enumerate(notebook.cells):
-        if cell.cell_type == "markdown" and (found := _NUMBER.search(cell.source)):
-            yield f"cell {i} types a result into the prose ({found[0]!r}); let a cell print it"
-
-
 def _sections(notebook: NotebookNode) -> Iterator[str]:
-    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
-    for word in ("**Claim.**", "**You will**", "**Question.**", "**Predict.**", "**Read it.**", "<!-- measured -->"):
-        if word not in text:
-            yield f"it lacks {word}"
+    prose = _prose(notebook)
+    yield from (f"it lacks {phrase}" for phrase in _PHRASES if phrase not in prose)
     for part in _PARTS:
-        if not re.search(rf"^##+ {part}", text, re.MULTILINE):
+        if not re.search(rf"^##+ {part}", prose, re.MULTILINE):
             yield f"it lacks a section that begins with {part!r}"
 
 
@@ -133,13 +121,10 @@ def _exercises(notebook: NotebookNode) -> Iterator[str]:
     known, checked = find_exercises(), _keys(notebook, "check")
     if len(checked) < FEWEST_EXERCISES:
         yield f"it has {len(checked)} exercises, and {FEWEST_EXERCISES} are needed"
-    for key in checked:
-        if key not in known:
-            yield f"it checks {key!r}, which is no exercise"
-    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    yield from (f"it checks {key!r}, which is no exercise" for key in checked if key not in known)
     for key in filter(known.get, checked):
-        heading = f"### Exercise {key} · {known[key].difficulty} · {known[key].minutes} minutes"
-        if heading not in text:
+        heading = f"### Exercise {key} · {known[key].effort}"
+        if heading not in _prose(notebook):
             yield f"it lacks the heading {heading!r}"
 
 
@@ -151,9 +136,7 @@ def _predictions(notebook: NotebookNode) -> Iterator[str]:
     for key in said:
         if came.count(key) != 1:
             yield f"it predicts {key!r}, and compares it {came.count(key)} times with what came out"
-    for key in came:
-        if key not in said:
-            yield f"it compares {key!r}, which nobody predicts"
+    yield from (f"it compares {key!r}, which nobody predicts" for key in came if key not in said)
 
 
 def _skippable(notebook: NotebookNode) -> Iterator[str]:
@@ -183,9 +166,7 @@ def _quizzes(notebook: NotebookNode) -> Iterator[str]:
     known, asked = find_quizzes(), _keys(notebook, "quiz")
     if not asked:
         yield "it has no quiz"
-    for key in asked:
-        if key not in known:
-            yield f"it asks {key!r}, which is no quiz"
+    yield from (f"it asks {key!r}, which is no quiz" for key in asked if key not in known)
 
 
 def _keys(notebook: NotebookNode, function: str) -> list[str]:
@@ -193,21 +174,18 @@ def _keys(notebook: NotebookNode, function: str) -> list[str]:
     return [key for cell in _code(notebook) for key in re.findall(rf"\b{function}\(\s*\"([^\"]+)\"", cell.source)]
 
 
-def _code(notebook: NotebookNode) -> list[NotebookNode]:
-    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+def _code(notebook: NotebookNode, tag: str = "") -> list[NotebookNode]:
+    """The cells of code; with a tag, those that have it."""
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    return [cell for cell in cells if tag in cell.metadata.get("tags", [])] if tag else cells
+
+
+def _prose(notebook: NotebookNode) -> str:
+    return "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
 
 
 Rule = Callable[[NotebookNode], Iterator[str]]
-FORM: tuple[Rule, ...] = (
-    _stripped,
-    _kernelspec,
-    _parameters,
-    _installs,
-    _lengths,
-    _pictures,
-    _headings,
-    _numbers,
-)
+FORM: tuple[Rule, ...] = (_stripped, _kernelspec, _parameters, _installs, _lengths, _contents, _headings)
 """Every notebook's."""
 
 LESSON: tuple[Rule, ...] = (_sections, _exercises, _predictions, _skippable, _quizzes)

@@ -97,14 +97,11 @@ BOXES = {
             "You divide by the box around both; the area that the two cover is asked for.": _of_the_hull,
             "You count pixels, and add one to each side; these coordinates are real numbers.": _with_last_pixel,
         },
-        "medium",
-        7,
-        (
-            "The shared area is a box as well, if there is one: where does it begin, and where does it end?",
-            "It begins at the larger of the two lefts and tops, and ends at the smaller of the two rights and bottoms. "
-            "`torch.maximum(boxes[:, None, :2], others[:, :2])` gives all pairs at once.",
-            "Clamp its sides at 0, multiply them, and divide by the sum of both areas minus the shared one.",
-        ),
+        "medium · 7 minutes",
+        "The shared area is a box as well, if there is one: where does it begin, and where does it end?",
+        "It begins at the larger of the two lefts and tops, and ends at the smaller of the two rights and bottoms. "
+        "`torch.maximum(boxes[:, None, :2], others[:, :2])` gives all pairs at once.",
+        "Clamp its sides at 0, multiply them, and divide by the sum of both areas minus the shared one.",
         others={"Your answer has the shape": lambda boxes, others: overlap(others, boxes)},
     ),
     "11.average": of_number(
@@ -124,16 +121,13 @@ BOXES = {
                 lambda right, n: right.double().mean()
             ),
         },
-        "hard",
-        10,
-        (
-            "Walk down the list. After each detection there is a precision, right ones over detections so far, and "
-            "a recall, right ones over all objects.",
-            "`right.cumsum(0)` counts the right ones so far. Then let no precision be below a later one: from the "
-            "back, `cummax`.",
-            "Each right detection moves recall on by 1 / positives. Add up the raised precisions at the right ones, "
-            "and divide by `positives`.",
-        ),
+        "hard · 10 minutes",
+        "Walk down the list. After each detection there is a precision, right ones over detections so far, and a "
+        "recall, right ones over all objects.",
+        "`right.cumsum(0)` counts the right ones so far. Then let no precision be below a later one: from the back, "
+        "`cummax`.",
+        "Each right detection moves recall on by 1 / positives. Add up the raised precisions at the right ones, and "
+        "divide by `positives`.",
     ),
 }
 """The exercises on detections, by their ids."""

@@ -41,13 +41,10 @@ EXERCISES = {
             "A share between 0 and 1 is asked for, not percent.": lambda w, h, W, H: 100 * w * h / (W * H),
             "An area is the product of two sides, not their sum.": lambda w, h, W, H: (w + h) / (W + H),
         },
-        "easy",
-        2,
-        (
-            "What is the area of a rectangle, and which of the two areas is the part?",
-            "Work out both areas first, each a product of two sides; then divide the smaller by the larger.",
-            "The crop's area is `width * height`. Write the photograph's in the same way, and divide by it.",
-        ),
+        "easy · 2 minutes",
+        "What is the area of a rectangle, and which of the two areas is the part?",
+        "Work out both areas first, each a product of two sides; then divide the smaller by the larger.",
+        "The crop's area is `width * height`. Write the photograph's in the same way, and divide by it.",
         others={"one number is expected": lambda w, h, W, H: "a lot"},
     ),
     "00.smallest": of_number(
@@ -63,13 +60,10 @@ EXERCISES = {
             "That would be right if the photograph were square; both of its sides count.": lambda b, W, H: b**0.5 * W,
             "Beta is a share of the area, and you took it of the width.": lambda b, W, H: b * W,
         },
-        "easy",
-        3,
-        (
-            "How many pixels does the smallest crop cover? And what is the side of a square with that many pixels?",
-            "Its area is beta times the photograph's, and the area of a square is its side times its side.",
-            "Multiply `beta`, `image_width` and `image_height`, and take the root: `** 0.5`.",
-        ),
+        "easy · 3 minutes",
+        "How many pixels does the smallest crop cover? And what is the side of a square with that many pixels?",
+        "Its area is beta times the photograph's, and the area of a square is its side times its side.",
+        "Multiply `beta`, `image_width` and `image_height`, and take the root: `** 0.5`.",
     ),
     "00.gain": of_number(
         points_above,
@@ -89,23 +83,18 @@ EXERCISES = {
                 lambda x, y: 100 * (sum(x) - sum(y))
             ),
         },
-        "easy",
-        4,
-        (
-            "Which two means do you need, and which is subtracted from which?",
-            "`sum(shares) / len(shares)` is the mean over the seeds. One point is a hundredth.",
-            "Write the same for `floor`, subtract it from the first, and multiply by 100.",
-        ),
+        "easy · 4 minutes",
+        "Which two means do you need, and which is subtracted from which?",
+        "`sum(shares) / len(shares)` is the mean over the seeds. One point is a hundredth.",
+        "Write the same for `floor`, subtract it from the first, and multiply by 100.",
     ),
 }
 
 QUIZZES = {
     "00.layers": Quiz(
         "Which layers does one photograph teach well?",
-        {
-            "All of them.": "Then there would be nothing to discuss: the deep ones fall behind.",
-            "The first ones.": "Yes: colours, edges and simple textures are in every photograph.",
-            "The last ones.": "They represent what objects look like, and one photograph holds few objects.",
-        },
+        ("All of them.", "Then there would be nothing to discuss: the deep ones fall behind."),
+        ("The first ones.", "Yes: colours, edges and simple textures are in every photograph."),
+        ("The last ones.", "They represent what objects look like, and one photograph holds few objects."),
     )
 }

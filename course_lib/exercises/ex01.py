@@ -81,13 +81,10 @@ EXERCISES = {
                 lambda a, r: crop_size(a, r)[::-1]
             )
         },
-        "easy",
-        4,
-        (
-            "Two equations, two unknowns: a = w h and r = h / w. Multiply one by the other: what is left of w?",
-            "a times r is a square, and so is a divided by r. Of which side is each the square?",
-            "The height is `(area * ratio).sqrt()`; the width is what you must multiply it by to get the area.",
-        ),
+        "easy · 4 minutes",
+        "Two equations, two unknowns: a = w h and r = h / w. Multiply one by the other: what is left of w?",
+        "a times r is a square, and so is a divided by r. Of which side is each the square?",
+        "The height is `(area * ratio).sqrt()`; the width is what you must multiply it by to get the area.",
         others={
             "the ratio of height to width is not": lambda a, r: (a.sqrt(), a.sqrt()),
             "width times height is not the area": lambda a, r: (a / r, a),
@@ -99,14 +96,11 @@ EXERCISES = {
         bounding_box,
         _boxes,
         {"Your box's width and height are swapped.": lambda w, h, a: bounding_box(h, w, a)},
-        "medium",
-        8,
-        (
-            "Draw a turned rectangle. Which two of its sides does the box's width span, and how much of each?",
-            "A side of length w at an angle reaches w cos to the right and w sin down; for the other side, sin and cos "
-            "trade places.",
-            "The width is w |cos| + h |sin|. Why the bars? And what is the height?",
-        ),
+        "medium · 8 minutes",
+        "Draw a turned rectangle. Which two of its sides does the box's width span, and how much of each?",
+        "A side of length w at an angle reaches w cos to the right and w sin down; for the other side, sin and cos "
+        "trade places.",
+        "The width is w |cos| + h |sin|. Why the bars? And what is the height?",
         others={
             "for a negative angle your box comes out too small": _box_without_abs,
             "Right for a crop that is not turned": lambda w, h, a: (w, h),
@@ -121,28 +115,22 @@ EXERCISES = {
             "Your flip changes the sign of both axes: that is half a turn, not a mirror image.": _half_turns,
             "Your mirror swaps top and bottom; swap left and right.": lambda f: flip_map(f).flip(1, 2),
         },
-        "easy",
-        4,
-        (
-            "Which 2 x 2 matrix leaves a point where it is, and which one changes the sign of x alone?",
-            "Make n of the first, with `torch.eye(2).repeat(n, 1, 1)`; then change one number in each that is flipped.",
-            "That number is `maps[:, 0, 0]`, and `torch.where(flipped, -1.0, 1.0)` says what it should be.",
-        ),
+        "easy · 4 minutes",
+        "Which 2 x 2 matrix leaves a point where it is, and which one changes the sign of x alone?",
+        "Make n of the first, with `torch.eye(2).repeat(n, 1, 1)`; then change one number in each that is flipped.",
+        "That number is `maps[:, 0, 0]`, and `torch.where(flipped, -1.0, 1.0)` says what it should be.",
         others={"has the shape": lambda f: torch.where(f, -1.0, 1.0)},
     ),
     "01.colour": of_tensor(
         colour_map,
         _colours,
         {},
-        "hard",
-        12,
-        (
-            "Write down what happens to one value x, step by step: x b first. What is then added, and what multiplied?",
-            "After contrast it is x b c + (1 - c) b m. Saturation mixes the three channels: s times the identity, plus "
-            "1 - s times a matrix whose three rows are all LUMA.",
-            "That mixing matrix times `(brightness * contrast)[:, None, None]` makes the first three columns. A grey "
-            "stays a grey under saturation, so the fourth is (1 - c) b m in each row; `torch.cat` puts them together.",
-        ),
+        "hard · 12 minutes",
+        "Write down what happens to one value x, step by step: x b first. What is then added, and what multiplied?",
+        "After contrast it is x b c + (1 - c) b m. Saturation mixes the three channels: s times the identity, plus 1 "
+        "- s times a matrix whose three rows are all LUMA.",
+        "That mixing matrix times `(brightness * contrast)[:, None, None]` makes the first three columns. A grey "
+        "stays a grey under saturation, so the fourth is (1 - c) b m in each row; `torch.cat` puts them together.",
         others={
             "not all three together": lambda b, c, s, m: colour_map(b, c, s, m / b),
             "the constant in the fourth is not": lambda b, c, s, m: colour_map(b, c, s, 0 * m),
@@ -156,10 +144,8 @@ EXERCISES = {
 QUIZZES = {
     "01.black": Quiz(
         "Why is a crop that sticks out of the photograph shrunk, and not filled with black?",
-        {
-            "Black pixels cost memory.": "They cost as much as any others.",
-            "Black corners give the angle away.": "Yes: the network would learn to read corners, not pictures.",
-            "The paper forbids it.": "The authors' own script fills with black, and cuts corners off afterwards.",
-        },
+        ("Black pixels cost memory.", "They cost as much as any others."),
+        ("Black corners give the angle away.", "Yes: the network would learn to read corners, not pictures."),
+        ("The paper forbids it.", "The authors' own script fills with black, and cuts corners off afterwards."),
     )
 }

@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 from course_lib.data.crops import product, turned_maps
 from course_lib.exercises.compare import difference, each, two_means
 from course_lib.exercises.drawing import between
-from course_lib.exercises.exercise import Exercise, Quiz, of_tensor
+from course_lib.exercises.exercise import Quiz, of_any, of_tensor
 from course_lib.pretext.rotnet import TURNS, four_turns, turn_loss
 
 
@@ -94,22 +94,18 @@ EXERCISES = {
                 lambda x: torch.stack([torch.rot90(x, k, (2, 3)) for k in range(4)], 1).flatten(0, 1)
             ),
         },
-        "easy",
-        5,
-        (
-            "Which function of torch turns a tensor by quarter turns, and which two of the four dimensions should it "
-            "turn?",
-            "`torch.rot90(images, k, dims)` turns from the first of dims towards the second. Try it on a picture with "
-            "a bright corner: does it turn to the left?",
-            "Make a list of the turns k = 0, 1, 2, 3 over the dimensions (2, 3), and join them with `torch.cat`.",
-        ),
+        "easy · 5 minutes",
+        "Which function of torch turns a tensor by quarter turns, and which two of the four dimensions should it turn?",
+        "`torch.rot90(images, k, dims)` turns from the first of dims towards the second. Try it on a picture with a "
+        "bright corner: does it turn to the left?",
+        "Make a list of the turns k = 0, 1, 2, 3 over the dimensions (2, 3), and join them with `torch.cat`.",
         others={
             "mirror image": lambda x: torch.cat([x, x.flip(3), x.flip(2), x.flip(2, 3)]),
             "has the shape": lambda x: x,
         },
         further=_second_mirrored,
     ),
-    "02.loss": Exercise(
+    "02.loss": of_any(
         turn_loss,
         _logits,
         each(_explain_loss),
@@ -122,16 +118,13 @@ EXERCISES = {
             "Two values are expected": lambda x: turn_loss(x)[0],
             "is a mean missing": lambda x: (turn_loss(x)[0], x.argmax(1)),
         },
-        "easy",
-        6,
-        (
-            "Nobody gives you the labels. With n pictures there are 4 n rows: what is the right answer to the first n, "
-            "and to the next n?",
-            "`torch.arange(4).repeat_interleave(n)` is 0 n times, then 1 n times, and so on. What is n, if the rows "
-            "are `len(logits)`?",
-            "The loss is `F.cross_entropy(logits, turns)`. The accuracy is the mean of `logits.argmax(1) == turns`, "
-            "after `.float()`; put the turns where the logits are, with `device=logits.device`.",
-        ),
+        "easy · 6 minutes",
+        "Nobody gives you the labels. With n pictures there are 4 n rows: what is the right answer to the first n, "
+        "and to the next n?",
+        "`torch.arange(4).repeat_interleave(n)` is 0 n times, then 1 n times, and so on. What is n, if the rows are "
+        "`len(logits)`?",
+        "The loss is `F.cross_entropy(logits, turns)`. The accuracy is the mean of `logits.argmax(1) == turns`, after "
+        "`.float()`; put the turns where the logits are, with `device=logits.device`.",
     ),
     "02.fold": of_tensor(
         turned_maps,
@@ -148,16 +141,13 @@ EXERCISES = {
             "You turn the crop's outline on the photograph, so that it covers other pixels. Turn the input of the map, "
             "not its output.": lambda a, k: torch.cat([_outside(a, k)[:, :, :2], a[:, :, 2:]], 2),
         },
-        "medium",
-        8,
-        (
-            "The first column says where a step to the right leads, the second a step down. Turn a sheet of paper a "
-            "quarter to the left: which of its old sides do you now walk along when you go right?",
-            "After one quarter turn, right is what down was, and down is the opposite of what right was. The third "
-            "column, the centre, stays.",
-            "`right, down, centre = affine.unbind(2)`; then, `quarter_turns` times, `right, down = down, -right`. "
-            "`torch.stack` puts the three together again, in dimension 2.",
-        ),
+        "medium · 8 minutes",
+        "The first column says where a step to the right leads, the second a step down. Turn a sheet of paper a "
+        "quarter to the left: which of its old sides do you now walk along when you go right?",
+        "After one quarter turn, right is what down was, and down is the opposite of what right was. The third "
+        "column, the centre, stays.",
+        "`right, down, centre = affine.unbind(2)`; then, `quarter_turns` times, `right, down = down, -right`. "
+        "`torch.stack` puts the three together again, in dimension 2.",
         others={"has the shape": lambda a, k: turned_maps(a, k)[:, :, :2]},
         near=1e-6,
     ),
@@ -166,10 +156,8 @@ EXERCISES = {
 QUIZZES = {
     "02.noise": Quiz(
         "On noise the network is right one time in four. What does that rule out?",
-        {
-            "That it overfits.": "It may well; noise does not test that.",
-            "That it reads a trace which turning leaves.": "Yes: such a trace would be in noise as well.",
-            "That it learned edges.": "Edges are of no use in noise, learned or not.",
-        },
+        ("That it overfits.", "It may well; noise does not test that."),
+        ("That it reads a trace which turning leaves.", "Yes: such a trace would be in noise as well."),
+        ("That it learned edges.", "Edges are of no use in noise, learned or not."),
     )
 }

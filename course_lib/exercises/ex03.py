@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 
 from course_lib.exercises.compare import difference, each, fits
 from course_lib.exercises.drawing import whole
-from course_lib.exercises.exercise import Quiz, of_number, of_tensor
+from course_lib.exercises.exercise import Quiz, of_any, of_number, of_tensor
 from course_lib.lessons.methods import nearest
 from course_lib.pretext.clustering import entropy, nmi
 from course_lib.pretext.deepcluster import balanced

@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 
 from course_lib.exercises.compare import difference, each, two_means
 from course_lib.exercises.drawing import between, whole
-from course_lib.exercises.exercise import Quiz, of_number
+from course_lib.exercises.exercise import Quiz, of_any, of_number
 from course_lib.lessons.methods import found_again
 from course_lib.pretext.bigan import game, spread
 

@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 
 from course_lib.exercises.compare import difference, each, is_pair
 from course_lib.exercises.drawing import between, one_between, whole
-from course_lib.exercises.exercise import Exercise, Quiz, of_number
+from course_lib.exercises.exercise import Quiz, of_any, of_number
 from course_lib.exercises.plain import name_of
 from course_lib.lessons.probing import probe_loss
 from course_lib.probes.classifier import logits, standardise
@@ -101,7 +101,7 @@ def _penalty(weights: Tensor, decay: float) -> Tensor:
 
 
 EXERCISES = {
-    "06.standardise": Exercise(
+    "06.standardise": of_any(
         standardise,
         _features,
         each(_explain_standardise),
@@ -111,17 +111,14 @@ EXERCISES = {
             "Training features": lambda a, b: (a - a.mean(), b - a.mean()),
             "Test features": lambda a, b: (standardise(a, b)[0], b),
         },
-        "easy",
-        5,
-        (
-            "Mean and spread of what: of all numbers together, or of each feature over the pictures? And of which "
-            "pictures?",
-            "`train.mean(0)` and `train.std(0)` have one number per feature. Keep both, and use them twice.",
-            "Subtract the mean and divide by the spread plus a millionth or so, in `train` and in `test` alike; return "
-            "both.",
-        ),
+        "easy · 5 minutes",
+        "Mean and spread of what: of all numbers together, or of each feature over the pictures? And of which "
+        "pictures?",
+        "`train.mean(0)` and `train.std(0)` have one number per feature. Keep both, and use them twice.",
+        "Subtract the mean and divide by the spread plus a millionth or so, in `train` and in `test` alike; return "
+        "both.",
     ),
-    "06.side": Exercise(
+    "06.side": of_any(
         pool_side,
         _layers,
         each(_explain_side),
@@ -131,15 +128,11 @@ EXERCISES = {
             "keep at least one": lambda x, n: min(x.shape[2], int((n / x.shape[1]) ** 0.5)),
             "A whole number is expected": lambda x, n: (n / x.shape[1]) ** 0.5,
         },
-        "easy",
-        5,
-        (
-            "Each of the channels has a map, and all maps get the same side s. How many numbers is that, and how large "
-            "may s be?",
-            "channels * s * s must not exceed `numbers`: s is the root of `numbers / channels`, rounded down by `int`.",
-            "`channels, height = maps.shape[1:3]`. Then two limits: at most `height` with `min`, at least 1 with "
-            "`max`.",
-        ),
+        "easy · 5 minutes",
+        "Each of the channels has a map, and all maps get the same side s. How many numbers is that, and how large "
+        "may s be?",
+        "channels * s * s must not exceed `numbers`: s is the root of `numbers / channels`, rounded down by `int`.",
+        "`channels, height = maps.shape[1:3]`. Then two limits: at most `height` with `min`, at least 1 with `max`.",
     ),
     "06.loss": of_number(
         probe_loss,
@@ -168,15 +161,12 @@ EXERCISES = {
                 lambda w, x, y, decay: F.cross_entropy(logits(w, x).softmax(1), y) + _penalty(w, decay)
             ),
         },
-        "medium",
-        8,
-        (
-            "Two parts: how wrong the logits are, and how large the weights. Which row of the weights does not belong "
-            "to a feature?",
-            "The logits are `x @ weights[:-1] + weights[-1]`, and `F.cross_entropy(logits, y)` is their mean "
-            "cross-entropy.",
-            "Add `decay / 2 * weights[:-1].square().sum()`: the last row, the bias, is left out.",
-        ),
+        "medium · 8 minutes",
+        "Two parts: how wrong the logits are, and how large the weights. Which row of the weights does not belong to "
+        "a feature?",
+        "The logits are `x @ weights[:-1] + weights[-1]`, and `F.cross_entropy(logits, y)` is their mean "
+        "cross-entropy.",
+        "Add `decay / 2 * weights[:-1].square().sum()`: the last row, the bias, is left out.",
         others={"one number is expected": lambda w, x, y, decay: _loss(w, x, y, 0, "none")},
     ),
 }
@@ -184,10 +174,8 @@ EXERCISES = {
 QUIZZES = {
     "06.best": Quiz(
         "What is wrong with reporting the best of many settings on the test set?",
-        {
-            "Nothing, if all methods do it.": "The one with more settings then wins.",
-            "The test set has become part of the training.": "Yes, and the number is too good.",
-            "It takes too long.": "True, and beside the point.",
-        },
+        ("Nothing, if all methods do it.", "The one with more settings then wins."),
+        ("The test set has become part of the training.", "Yes, and the number is too good."),
+        ("It takes too long.", "True, and beside the point."),
     )
 }

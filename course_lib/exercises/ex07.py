@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 from course_lib.exercises.asking import ask
 from course_lib.exercises.compare import each, numbers, one_number, same
 from course_lib.exercises.drawing import between, whole
-from course_lib.exercises.exercise import Exercise, Quiz, of_tensor
+from course_lib.exercises.exercise import Quiz, of_any, of_tensor
 from course_lib.exercises.plain import name_of
 from course_lib.lessons.freezing import same_order
 from course_lib.lessons.scattering import first_order, wave, window
@@ -123,7 +123,7 @@ _ORDERS: dict[str, Callable[[list[float], list[float]], float]] = {
 
 
 EXERCISES = {
-    "07.freeze": Exercise(
+    "07.freeze": of_any(
         freeze,
         _networks,
         each(_explain_freeze),
@@ -137,16 +137,11 @@ EXERCISES = {
             "must change no weight": _zeroed,
             "the network is expected": lambda trunk, depth: depth,
         },
-        "medium",
-        6,
-        (
-            "Two things can change a layer while others train. One is the optimiser. The other happens inside "
-            "BatchNorm.",
-            "`requires_grad_(False)` stops the first, `eval()` the second; both work on a whole layer, and both return "
-            "it.",
-            "For each of `LAYERS[:depth]` take the layer with `getattr(trunk, layer)` and call both. Return the trunk.",
-        ),
-        "network",
+        "medium · 6 minutes",
+        "Two things can change a layer while others train. One is the optimiser. The other happens inside BatchNorm.",
+        "`requires_grad_(False)` stops the first, `eval()` the second; both work on a whole layer, and both return it.",
+        "For each of `LAYERS[:depth]` take the layer with `getattr(trunk, layer)` and call both. Return the trunk.",
+        setting="network",
     ),
     "07.first_order": of_tensor(
         first_order,
@@ -168,18 +163,15 @@ EXERCISES = {
                 lambda x, w, phi: (x * w).abs() * phi
             ),
         },
-        "medium",
-        8,
-        (
-            "Three steps: convolve with the wave, take the modulus, convolve with the window. How is a convolution "
-            "done with `fft2`?",
-            "A convolution is `ifft2(fft2(x) * filter)`, where the filter is already given in frequencies, as both are "
-            "here.",
-            "After the first `ifft2` comes `.abs()`; after the second `.real`, since a mean of real numbers is real.",
-        ),
+        "medium · 8 minutes",
+        "Three steps: convolve with the wave, take the modulus, convolve with the window. How is a convolution done "
+        "with `fft2`?",
+        "A convolution is `ifft2(fft2(x) * filter)`, where the filter is already given in frequencies, as both are "
+        "here.",
+        "After the first `ifft2` comes `.abs()`; after the second `.real`, since a mean of real numbers is real.",
         others={"complex numbers": lambda x, w, phi: _filtered(x, w)},
     ),
-    "07.same_order": Exercise(
+    "07.same_order": of_any(
         same_order,
         _rankings,
         _explain_same_order,
@@ -187,27 +179,23 @@ EXERCISES = {
             **_ORDERS,
             "should count half": lambda a, b: 2 * _ordered(a, b) / (len(a) * (len(a) - 1)),
         },
-        "medium",
-        6,
-        (
-            "Go through all pairs of networks, each once. How does the sign of a product tell whether two lists agree "
-            "on a pair?",
-            "`(one[i] - one[j]) * (other[i] - other[j])` is positive where they agree, negative where not. And where "
-            "it is 0?",
-            "Add 1, 0 or one half for each pair, and divide by the number of pairs; `itertools.combinations` gives "
-            "them.",
-        ),
+        "medium · 6 minutes",
+        "Go through all pairs of networks, each once. How does the sign of a product tell whether two lists agree on "
+        "a pair?",
+        "`(one[i] - one[j]) * (other[i] - other[j])` is positive where they agree, negative where not. And where it "
+        "is 0?",
+        "Add 1, 0 or one half for each pair, and divide by the number of pairs; `itertools.combinations` gives them.",
     ),
 }
 
 QUIZZES = {
     "07.evaluation": Quiz(
         "Why must a frozen layer be in evaluation mode?",
-        {
-            "Because it would otherwise take gradients.": "They are switched off separately, in either mode.",
-            "Because BatchNorm would go on learning mean and spread.": "Yes, and the answer to a picture would depend "
-            "on its batch.",
-            "Because evaluation is faster.": "A little, and beside the point.",
-        },
+        ("Because it would otherwise take gradients.", "They are switched off separately, in either mode."),
+        (
+            "Because BatchNorm would go on learning mean and spread.",
+            "Yes, and the answer to a picture would depend on its batch.",
+        ),
+        ("Because evaluation is faster.", "A little, and beside the point."),
     )
 }

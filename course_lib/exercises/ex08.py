@@ -14,7 +14,7 @@ from torch import Generator
 from course_lib.evidence.intervals import FAILS, HOLDS, UNDECIDED, above, interval, paired
 from course_lib.exercises.compare import each, is_pair, numbers
 from course_lib.exercises.drawing import between, one_between, whole
-from course_lib.exercises.exercise import Exercise, Quiz
+from course_lib.exercises.exercise import Quiz, of_any
 from course_lib.exercises.plain import name_of
 
 
@@ -127,7 +127,7 @@ _JUDGED: dict[str, Callable[[float, float, float], str]] = {
 
 
 EXERCISES = {
-    "08.paired": Exercise(
+    "08.paired": of_any(
         paired,
         _series,
         each(_explain_paired),
@@ -139,15 +139,12 @@ EXERCISES = {
             "other seeds": lambda a, b: pd.Series(a.to_numpy() - b.to_numpy()[: len(a)]),
             "A value for each seed is expected": lambda a, b: a.mean() - b.mean(),
         },
-        "easy",
-        5,
-        (
-            "What does pandas do when it subtracts two series whose indices differ in order, or in length?",
-            "It lines up the values by index. A seed that only one of them has becomes NaN: what should become of it?",
-            "Subtract the second from the first, and then `.dropna()`.",
-        ),
+        "easy · 5 minutes",
+        "What does pandas do when it subtracts two series whose indices differ in order, or in length?",
+        "It lines up the values by index. A seed that only one of them has becomes NaN: what should become of it?",
+        "Subtract the second from the first, and then `.dropna()`.",
     ),
-    "08.interval": Exercise(
+    "08.interval": of_any(
         interval,
         _points,
         each(_explain_interval),
@@ -160,16 +157,13 @@ EXERCISES = {
             "the width is not": lambda x: _about(x, 1),
             "Two numbers are expected": lambda x: sum(x) / len(x),
         },
-        "medium",
-        10,
-        (
-            "It takes three numbers: the mean, the standard deviation, and the quantile of Student's t for this many "
-            "points.",
-            "`pd.Series(points).std()` divides by n - 1, as it should; `stdtrit(len(points) - 1, 0.975)` is t.",
-            "The half-width is t * s / n ** 0.5; low is the mean minus that, high the mean plus that.",
-        ),
+        "medium · 10 minutes",
+        "It takes three numbers: the mean, the standard deviation, and the quantile of Student's t for this many "
+        "points.",
+        "`pd.Series(points).std()` divides by n - 1, as it should; `stdtrit(len(points) - 1, 0.975)` is t.",
+        "The half-width is t * s / n ** 0.5; low is the mean minus that, high the mean plus that.",
     ),
-    "08.above": Exercise(
+    "08.above": of_any(
         above,
         _intervals,
         _explain_above,
@@ -178,24 +172,19 @@ EXERCISES = {
             "At least one interval is judged wrongly": lambda low, high, b: UNDECIDED,
             "one of the three words": lambda low, high, b: low > b,
         },
-        "easy",
-        5,
-        (
-            "Draw a line with the bound on it. In which three ways can an interval lie?",
-            "Whether it lies entirely above depends on its lower end; entirely below, on its upper end.",
-            'If `low` is above the bound it "holds"; if `high` is not above it, it "fails"; any other interval decides '
-            "nothing.",
-        ),
+        "easy · 5 minutes",
+        "Draw a line with the bound on it. In which three ways can an interval lie?",
+        "Whether it lies entirely above depends on its lower end; entirely below, on its upper end.",
+        'If `low` is above the bound it "holds"; if `high` is not above it, it "fails"; any other interval decides '
+        "nothing.",
     ),
 }
 
 QUIZZES = {
     "08.undecided": Quiz(
         'A claim is "undecided". What follows?',
-        {
-            "That it is false.": "Nothing was shown either way.",
-            "That the effect is small.": "It may be large, and the seeds few.",
-            "That these runs cannot tell; more seeds or a longer training might.": "Yes.",
-        },
+        ("That it is false.", "Nothing was shown either way."),
+        ("That the effect is small.", "It may be large, and the seeds few."),
+        ("That these runs cannot tell; more seeds or a longer training might.", "Yes."),
     )
 }

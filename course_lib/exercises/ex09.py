@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 
 from course_lib.exercises.compare import difference, each, fits, match
 from course_lib.exercises.drawing import between, one_between
-from course_lib.exercises.exercise import Exercise, Quiz, of_number, of_tensor
+from course_lib.exercises.exercise import Quiz, of_any, of_number, of_tensor
 from course_lib.pretext.pirl import moved, nce
 from course_lib.pretext.puzzles import hamming, normalise, spread_out
 
@@ -148,35 +148,29 @@ def _rows(draws: Generator) -> list[tuple]:
 
 
 EXERCISES = {
-    "09.orders": Exercise(
+    "09.orders": of_any(
         spread_out,
         _orders,
         each(_explain_orders),
         {**_CHOSEN, "You return the orders themselves": lambda c, n: c[spread_out(c, n)]},
-        "medium",
-        10,
-        (
-            "Keep, for every candidate, the distance to the nearest of those that are chosen. Which is next?",
-            "`(candidates != candidates[i]).sum(1)` has the distances to candidate i. When i is chosen, the least "
-            "distances become the smaller of what they were and these.",
-            "Begin with `chosen = [0]`. While there are too few: append `int(least.argmax())`, and take "
-            "`torch.minimum` of `least` and the distances to it.",
-        ),
+        "medium · 10 minutes",
+        "Keep, for every candidate, the distance to the nearest of those that are chosen. Which is next?",
+        "`(candidates != candidates[i]).sum(1)` has the distances to candidate i. When i is chosen, the least "
+        "distances become the smaller of what they were and these.",
+        "Begin with `chosen = [0]`. While there are too few: append `int(least.argmax())`, and take `torch.minimum` "
+        "of `least` and the distances to it.",
     ),
-    "09.normalise": Exercise(
+    "09.normalise": of_any(
         normalise,
         _tiles,
         each(_explain_normalise),
         _NORMALISED,
-        "easy",
-        5,
-        (
-            "A tile has three channels, and each has a mean and a spread of its own. Over which of the four "
-            "dimensions are they taken?",
-            "`tiles.mean((2, 3), keepdim=True)` is the mean of each channel of each tile, in a shape that can be "
-            "subtracted from all of them. `std` works the same way.",
-            "Subtract the mean and divide by the standard deviation, both over (2, 3).",
-        ),
+        "easy · 5 minutes",
+        "A tile has three channels, and each has a mean and a spread of its own. Over which of the four dimensions "
+        "are they taken?",
+        "`tiles.mean((2, 3), keepdim=True)` is the mean of each channel of each tile, in a shape that can be "
+        "subtracted from all of them. `std` works the same way.",
+        "Subtract the mean and divide by the standard deviation, both over (2, 3).",
     ),
     "09.nce": of_number(
         nce,
@@ -204,15 +198,12 @@ EXERCISES = {
             ),
             "The negatives are missing.": lambda near, far, offset: -F.logsigmoid(near - offset).mean(),
         },
-        "hard",
-        12,
-        (
-            "h(s) = exp(s) / (exp(s) + exp(offset)) is a function that you know under another name. What is it of "
-            "s - offset?",
-            "It is the sigmoid. And 1 - sigmoid(t) = sigmoid(-t), so you never take the logarithm of almost zero.",
-            "Add `F.logsigmoid(near - offset)` and the sum over dimension 1 of `F.logsigmoid(offset - far)`; the loss "
-            "is minus the mean of that.",
-        ),
+        "hard · 12 minutes",
+        "h(s) = exp(s) / (exp(s) + exp(offset)) is a function that you know under another name. What is it of s - "
+        "offset?",
+        "It is the sigmoid. And 1 - sigmoid(t) = sigmoid(-t), so you never take the logarithm of almost zero.",
+        "Add `F.logsigmoid(near - offset)` and the sum over dimension 1 of `F.logsigmoid(offset - far)`; the loss is "
+        "minus the mean of that.",
     ),
     "09.moved": of_tensor(
         moved,
@@ -228,14 +219,11 @@ EXERCISES = {
                 lambda r, e, m: F.normalize(m * r + (1 - m) * e, dim=0)
             ),
         },
-        "easy",
-        5,
-        (
-            "It is an average of two rows, with shares that add up to 1. How long is the average of two arrows of "
-            "length 1?",
-            "Shorter, unless they point the same way. `F.normalize` makes every row of length 1.",
-            "`F.normalize` of momentum times the rows plus (1 - momentum) times the embedding.",
-        ),
+        "easy · 5 minutes",
+        "It is an average of two rows, with shares that add up to 1. How long is the average of two arrows of length "
+        "1?",
+        "Shorter, unless they point the same way. `F.normalize` makes every row of length 1.",
+        "`F.normalize` of momentum times the rows plus (1 - momentum) times the embedding.",
         tolerance=1e-3,
     ),
 }
@@ -243,21 +231,23 @@ EXERCISES = {
 QUIZZES = {
     "09.gap": Quiz(
         "A gap is left between the tiles. On a photograph of a temple below a sky, what can still give the order away?",
-        {
-            "Nothing: no edge runs on.": "Look at the bars again: the sky is still bright beyond a gap.",
-            "The brightness and colour of each tile, since neighbours are much alike.": "Yes, until each tile is "
-            "normalised by itself.",
-            "The order of the permutations in the list.": "It is the same for every puzzle, and says nothing about "
-            "one of them.",
-        },
+        ("Nothing: no edge runs on.", "Look at the bars again: the sky is still bright beyond a gap."),
+        (
+            "The brightness and colour of each tile, since neighbours are much alike.",
+            "Yes, until each tile is normalised by itself.",
+        ),
+        (
+            "The order of the permutations in the list.",
+            "It is the same for every puzzle, and says nothing about one of them.",
+        ),
     ),
     "09.both": Quiz(
         "Jigsaw is told the right order, PIRL is not. What does that demand of their features?",
-        {
-            "The same: both see nine tiles.": "They are rewarded for opposite things.",
-            "Jigsaw's must change with the order, PIRL's must not.": "Yes: the one is covariant with the puzzle, the "
-            "other invariant to it.",
-            "PIRL's must be more precise.": "The memory bank asks which crop it is, and not how it was cut.",
-        },
+        ("The same: both see nine tiles.", "They are rewarded for opposite things."),
+        (
+            "Jigsaw's must change with the order, PIRL's must not.",
+            "Yes: the one is covariant with the puzzle, the other invariant to it.",
+        ),
+        ("PIRL's must be more precise.", "The memory bank asks which crop it is, and not how it was cut."),
     ),
 }

@@ -9,7 +9,7 @@ from torch import Generator
 
 from course_lib.exercises.compare import each, explain_numbers, numbers
 from course_lib.exercises.drawing import between, whole
-from course_lib.exercises.exercise import Exercise, Quiz, of_number
+from course_lib.exercises.exercise import Quiz, of_any, of_number
 from course_lib.exercises.plain import name_of
 from course_lib.lessons.depths.depth import parameters_below, reached, read_at
 
@@ -96,7 +96,7 @@ def _bounds(draws: Generator) -> list[tuple]:
 
 
 EXERCISES = {
-    "10.below": Exercise(
+    "10.below": of_any(
         parameters_below,
         _stacks,
         each(_explain_below),
@@ -104,14 +104,11 @@ EXERCISES = {
             **_COUNTS,
             "and a list of numbers is expected": lambda convolutions: parameters_below(convolutions)[-1],
         },
-        "medium",
-        7,
-        (
-            "How many numbers does one filter hold? How many filters are there? BatchNorm comes on top.",
-            "A filter has size x size numbers for each channel that it sees, and it sees taken / groups of them. "
-            "BatchNorm has two numbers for each output channel.",
-            "Keep a running total: for each, add `made * (taken // groups) * size**2 + 2 * made`, and note the total.",
-        ),
+        "medium · 7 minutes",
+        "How many numbers does one filter hold? How many filters are there? BatchNorm comes on top.",
+        "A filter has size x size numbers for each channel that it sees, and it sees taken / groups of them. "
+        "BatchNorm has two numbers for each output channel.",
+        "Keep a running total: for each, add `made * (taken // groups) * size**2 + 2 * made`, and note the total.",
     ),
     "10.read": of_number(
         read_at,
@@ -125,15 +122,12 @@ EXERCISES = {
             ),
             "You take the last layer before the depth, as if nothing changed until the next.": _mixed(lambda part: 0),
         },
-        "medium",
-        6,
-        (
-            "Which two layers lie on either side of the depth? And how far is it from the one to the other?",
-            "With `part` = (depth - before) / (after - before), 0 at the layer before and 1 at the layer after: what "
-            "mixture of their two accuracies is it?",
-            "The accuracy before, plus `part` times what is gained from there to the layer after. `np.interp` does it, "
-            "too.",
-        ),
+        "medium · 6 minutes",
+        "Which two layers lie on either side of the depth? And how far is it from the one to the other?",
+        "With `part` = (depth - before) / (after - before), 0 at the layer before and 1 at the layer after: what "
+        "mixture of their two accuracies is it?",
+        "The accuracy before, plus `part` times what is gained from there to the layer after. `np.interp` does it, "
+        "too.",
     ),
     "10.reached": of_number(
         reached,
@@ -150,33 +144,30 @@ EXERCISES = {
             ),
             "Training can do harm: a share below zero is an answer, too.": lambda t, r, s: max(0.0, reached(t, r, s)),
         },
-        "easy",
-        4,
-        (
-            "Where does the way begin, where does it end, and how far along is the trained network?",
-            "Subtract the untrained network's accuracy from both others, and divide one by the other.",
-            "(trained - random) / (supervised - random), without any bounds on the result.",
-        ),
+        "easy · 4 minutes",
+        "Where does the way begin, where does it end, and how far along is the trained network?",
+        "Subtract the untrained network's accuracy from both others, and divide one by the other.",
+        "(trained - random) / (supervised - random), without any bounds on the result.",
     ),
 }
 
 QUIZZES = {
     "10.index": Quiz(
         "A probe of a ResNet-18's fifth convolution reads labels worse than one of AlexNet's conv5. What follows?",
-        {
-            "AlexNet learns better features.": "The two lie at quite different places of their networks.",
-            "Nothing yet: the one ends its network, the other has hardly begun.": "Yes: it sees a small part of the "
-            "picture, through a handful of weights.",
-            "ResNets need more steps.": "They may. This comparison does not show it.",
-        },
+        ("AlexNet learns better features.", "The two lie at quite different places of their networks."),
+        (
+            "Nothing yet: the one ends its network, the other has hardly begun.",
+            "Yes: it sees a small part of the picture, through a handful of weights.",
+        ),
+        ("ResNets need more steps.", "They may. This comparison does not show it."),
     ),
     "10.bounds": Quiz(
         "Untrained, a ResNet's last stage reads labels worse than AlexNet's. Why does that matter here?",
-        {
-            "It shows that the ResNet is broken.": "Random filters lose more the more of them there are in a row.",
-            "It does not: only trained networks count.": "Then architecture and learning cannot be told apart.",
-            "Because a trained network must be compared with its own untrained one.": "Yes: the same accuracy is a "
-            "gain for one of them and a loss for the other.",
-        },
+        ("It shows that the ResNet is broken.", "Random filters lose more the more of them there are in a row."),
+        ("It does not: only trained networks count.", "Then architecture and learning cannot be told apart."),
+        (
+            "Because a trained network must be compared with its own untrained one.",
+            "Yes: the same accuracy is a gain for one of them and a loss for the other.",
+        ),
     ),
 }

@@ -79,14 +79,11 @@ EXERCISES = {
                 lambda maps: torch.diag_embed(gram(maps).diagonal(dim1=1, dim2=2))
             ),
         },
-        "easy",
-        5,
-        (
-            "A style does not depend on where anything is: what is left when places no longer matter?",
-            "For each pair of channels, multiply their responses at each place, and take the mean over all places.",
-            "`maps.flatten(2)` is (n, channels, places). A matrix times its own transpose, `x @ x.mT`, sums the "
-            "products over places; divide by their number.",
-        ),
+        "easy · 5 minutes",
+        "A style does not depend on where anything is: what is left when places no longer matter?",
+        "For each pair of channels, multiply their responses at each place, and take the mean over all places.",
+        "`maps.flatten(2)` is (n, channels, places). A matrix times its own transpose, `x @ x.mT`, sums the products "
+        "over places; divide by their number.",
         others={"Your answer has the shape": lambda maps: _square(maps.flatten(2).mT) / maps.shape[1]},
     ),
     "11.precision": of_number(
@@ -111,15 +108,11 @@ EXERCISES = {
             ),
             "A share is asked for, from 0 to 1, not a percentage.": lambda *question: 100 * precision_at(*question),
         },
-        "medium",
-        7,
-        (
-            "Two pictures are similar if their features point the same way, however long they are.",
-            "`F.normalize` gives rows of length 1; the product of such rows is their cosine, and `topk` gives the "
-            "indices of the largest.",
-            "Take the gallery's labels at those indices, (n, k); compare with `labels[:, None]`; and take the mean of "
-            "all.",
-        ),
+        "medium · 7 minutes",
+        "Two pictures are similar if their features point the same way, however long they are.",
+        "`F.normalize` gives rows of length 1; the product of such rows is their cosine, and `topk` gives the indices "
+        "of the largest.",
+        "Take the gallery's labels at those indices, (n, k); compare with `labels[:, None]`; and take the mean of all.",
     ),
     **BOXES,
 }
@@ -128,26 +121,20 @@ EXERCISES = {
 QUIZZES = {
     "11.random": Quiz(
         "An untrained network transfers the flower's colours as well. What follows?",
-        {
-            "Features need not be learned.": "For this use they need not; the other uses on this page say otherwise.",
-            "Transferred style says little about what was learned.": "Yes: a picture that pleases is a weak test.",
-            "The trained networks are broken.": "They retrieve and detect better than chance; look at their rows.",
-        },
+        ("Features need not be learned.", "For this use they need not; the other uses on this page say otherwise."),
+        ("Transferred style says little about what was learned.", "Yes: a picture that pleases is a weak test."),
+        ("The trained networks are broken.", "They retrieve and detect better than chance; look at their rows."),
     ),
     "11.search": Quiz(
         "A linear probe reads the class well from a layer, and a search by the same layer finds other classes. How?",
-        {
-            "The probe was tested on pictures that it knew.": "It was tested once, on test pictures.",
-            "A probe picks the features that matter; a cosine takes all.": "Yes: what does not matter outvotes it.",
-            "A search needs more pictures than a probe.": "It needs one that is similar; more never hurt it.",
-        },
+        ("The probe was tested on pictures that it knew.", "It was tested once, on test pictures."),
+        ("A probe picks the features that matter; a cosine takes all.", "Yes: what does not matter outvotes it."),
+        ("A search needs more pictures than a probe.", "It needs one that is similar; more never hurt it."),
     ),
     "11.stand_in": Quiz(
         "A detector finds every cup in the stand-in's test pictures. What does it know about cups?",
-        {
-            "How cups look.": "It has seen one cup, from one side, at many sizes.",
-            "How this cup looks, on backgrounds that it does not know.": "Yes, and that is all that was tested.",
-            "Nothing, since the pictures are made.": "It finds them in places where it never saw one.",
-        },
+        ("How cups look.", "It has seen one cup, from one side, at many sizes."),
+        ("How this cup looks, on backgrounds that it does not know.", "Yes, and that is all that was tested."),
+        ("Nothing, since the pictures are made.", "It finds them in places where it never saw one."),
     ),
 }

@@ -94,15 +94,12 @@ EXERCISES = {
             ),
             "Your two costs are swapped: C1 is the positive's.": lambda *q: objective(*q[:4], q[5], q[4]),
         },
-        "medium",
-        8,
-        (
-            "Three terms: how long w is, what the one positive costs, what all negatives cost. Which of them wants a "
-            "high score, and which a low one?",
-            "A score is `x @ weights + bias`. The positive misses its margin by 1 minus its score, a negative by 1 "
-            "plus its score; one that misses nothing costs nothing: `F.relu`.",
-            "Add `weights.square().sum() / 2`, C1 times the positive's relu, and C2 times the sum of the negatives'.",
-        ),
+        "medium · 8 minutes",
+        "Three terms: how long w is, what the one positive costs, what all negatives cost. Which of them wants a high "
+        "score, and which a low one?",
+        "A score is `x @ weights + bias`. The positive misses its margin by 1 minus its score, a negative by 1 plus "
+        "its score; one that misses nothing costs nothing: `F.relu`.",
+        "Add `weights.square().sum() / 2`, C1 times the positive's relu, and C2 times the sum of the negatives'.",
     ),
     "12.whiten": of_tensor(
         whiten,
@@ -120,15 +117,12 @@ EXERCISES = {
             "Your weights point from the example to the background.": lambda s, x, m: torch.linalg.solve(s, m - x),
             "You leave S out: every direction counts as if it varied equally.": lambda s, x, m: x - m,
         },
-        "easy",
-        5,
-        (
-            "What is unusual about the example? First subtract what every window has.",
-            "Then weigh each direction by the inverse of the covariance. To solve a system of equations, you need not "
-            "invert its matrix.",
-            "`torch.linalg.solve(A, b)` gives the x with A x = b; here A is the covariance, and b the example minus "
-            "the mean.",
-        ),
+        "easy · 5 minutes",
+        "What is unusual about the example? First subtract what every window has.",
+        "Then weigh each direction by the inverse of the covariance. To solve a system of equations, you need not "
+        "invert its matrix.",
+        "`torch.linalg.solve(A, b)` gives the x with A x = b; here A is the covariance, and b the example minus the "
+        "mean.",
         tolerance=1e-3,
     ),
     "12.correlate": of_tensor(
@@ -151,14 +145,11 @@ EXERCISES = {
                 lambda x, w: F.pad(_valid(x, w), (0, w.shape[1] - 1, 0, w.shape[0] - 1))
             ),
         },
-        "hard",
-        10,
-        (
-            "A product of two spectra is a convolution, which turns the filter by half a turn. What undoes the turn?",
-            "`torch.fft.fft2(template, s=image.shape)` pads the filter with zeros to the picture's size; its "
-            "conjugate, `.conj()`, turns the convolution into a correlation.",
-            "Multiply the picture's `fft2` by that conjugate, and take the real part of the `ifft2`. Shift nothing.",
-        ),
+        "hard · 10 minutes",
+        "A product of two spectra is a convolution, which turns the filter by half a turn. What undoes the turn?",
+        "`torch.fft.fft2(template, s=image.shape)` pads the filter with zeros to the picture's size; its conjugate, "
+        "`.conj()`, turns the convolution into a correlation.",
+        "Multiply the picture's `fft2` by that conjugate, and take the real part of the `ifft2`. Shift nothing.",
         others={
             "Your answer has the shape": _valid,
             "It raised RuntimeError": lambda x, w: torch.fft.fft2(x) * torch.fft.fft2(w),
@@ -170,26 +161,20 @@ EXERCISES = {
 QUIZZES = {
     "12.references": Quiz(
         "A text's number for one method leads to a paper about the other. What settles in a minute which is which?",
-        {
-            "The order of the list.": "It follows names, or first mentions; neither says what a paper contains.",
-            "The years.": "Both methods are older than the text, and either could have come first.",
-            "The titles.": "Yes: here both name their method. It was the number in the text that was mixed up.",
-        },
+        ("The order of the list.", "It follows names, or first mentions; neither says what a paper contains."),
+        ("The years.", "Both methods are older than the text, and either could have come first."),
+        ("The titles.", "Yes: here both name their method. It was the number in the text that was mixed up."),
     ),
     "12.negatives": Quiz(
         "An exemplar SVM has one positive. Where does it learn how different another view of it may be?",
-        {
-            "From the positive.": "One point has no spread.",
-            "Nowhere: the negatives only say what is not meant.": "Yes. What it tolerates depends on its features.",
-            "From calibration.": "That maps scores to probabilities, and changes no weight.",
-        },
+        ("From the positive.", "One point has no spread."),
+        ("Nowhere: the negatives only say what is not meant.", "Yes. What it tolerates depends on its features."),
+        ("From calibration.", "That maps scores to probabilities, and changes no weight."),
     ),
     "12.alpha": Quiz(
         "A correlation filter with hardly any alpha has a needle for a peak. What is the price?",
-        {
-            "It takes longer to compute.": "Every filter is one division, frequency by frequency.",
-            "It needs more negatives.": "It needs none: it is made of the example's own spectrum.",
-            "It responds only to exactly the same pixels.": "Yes: turn them a little, and the needle is gone.",
-        },
+        ("It takes longer to compute.", "Every filter is one division, frequency by frequency."),
+        ("It needs more negatives.", "It needs none: it is made of the example's own spectrum."),
+        ("It responds only to exactly the same pixels.", "Yes: turn them a little, and the needle is gone."),
     ),
 }

@@ -15,26 +15,28 @@ from torch import Generator
 from course_lib.exercises.compare import Explain, Mistakes, one_number, one_tensor
 from course_lib.support.errors import unknown
 
+Draw = Callable[[Generator], list[tuple]]
+"""From random numbers, at least two questions, each a tuple of arguments."""
+
 
 @dataclass(frozen=True)
 class Exercise:
     """A function for the learner to write: plain data in, plain data out (`plain.py`).
 
-    answer: the library's function; there is no second copy. draw: from random numbers, at least two questions, each a
-    tuple of arguments. explain: from any number of questions and the answers to them, what is wrong, in a sentence that
-    does not give the right answer away; "" where nothing is wrong. It never calls the learner's function.
+    answer: the library's function; there is no second copy. explain: from any number of questions and the answers to
+    them, what is wrong, in a sentence that does not give the right answer away; "" where nothing is wrong. It never
+    calls the learner's function.
 
     mistakes: typical wrong answers, each under words that are in its diagnosis, at any seed, and in no other one's.
-    difficulty: easy, medium or hard. hints: in stages, the last nearly the answer. setting: a name in
-    `asking.SETTINGS`, for arguments or results that are not plain data.
+    effort: how hard it is, and how long it takes, as in its heading. hints: in stages, the last nearly the answer.
+    setting: a name in `asking.SETTINGS`, for arguments or results that are not plain data.
     """
 
     answer: Callable[..., Any]
-    draw: Callable[[Generator], list[tuple]]
+    draw: Draw
     explain: Explain
     mistakes: Mistakes
-    difficulty: str
-    minutes: int
+    effort: str
     hints: tuple[str, ...]
     setting: str = ""
 
@@ -43,39 +45,53 @@ class Exercise:
         return self.draw(Generator().manual_seed(seed))
 
 
+def of_any(
+    answer: Callable[..., Any],
+    draw: Draw,
+    explain: Explain,
+    mistakes: Mistakes,
+    effort: str,
+    *hints: str,
+    setting: str = "",
+) -> Exercise:
+    """An exercise whose answers are explained in a way of its own; the fields are those of `Exercise`."""
+    return Exercise(answer, draw, explain, mistakes, effort, hints, setting)
+
+
 def of_number(
     answer: Callable[..., Any],
-    draw: Callable[[Generator], list[tuple]],
+    draw: Draw,
     mistakes: Mistakes,
-    *about: Any,
+    *about: str,
     others: Mistakes | None = None,
 ) -> Exercise:
     """An exercise whose answers are one number each.
 
-    mistakes: wrong functions, each under the sentence for an answer that has its numbers. about: difficulty, minutes
-    and hints. others: mistakes that are recognised in another way, as in `Exercise`.
+    mistakes: wrong functions, each under the sentence for an answer that has its numbers. about: effort, and hints.
+    others: mistakes that are recognised in another way, as in `Exercise`.
     """
-    return Exercise(answer, draw, one_number(answer, mistakes), {**mistakes, **(others or {})}, *about)
+    return of_any(answer, draw, one_number(answer, mistakes), {**mistakes, **(others or {})}, *about)
 
 
 def of_tensor(
     answer: Callable[..., Any],
-    draw: Callable[[Generator], list[tuple]],
+    draw: Draw,
     mistakes: Mistakes,
-    *about: Any,
+    *about: str,
     others: Mistakes | None = None,
     **how: Any,
 ) -> Exercise:
     """The same for answers of one tensor each, or two. how: `one_tensor`'s tolerance, near and further."""
-    return Exercise(answer, draw, one_tensor(answer, mistakes, **how), {**mistakes, **(others or {})}, *about)
+    return of_any(answer, draw, one_tensor(answer, mistakes, **how), {**mistakes, **(others or {})}, *about)
 
 
-@dataclass(frozen=True)
 class Quiz:
     """A question, and its choices, each with what is said to a learner who takes it; a right one's begins with Yes."""
 
-    question: str
-    reasons: dict[str, str]
+    def __init__(self, question: str, *choices: tuple[str, str]) -> None:
+        """choices: each with its reason."""
+        self.question = question
+        self.reasons = dict(choices)
 
     @property
     def right(self) -> str:
