@@ -10,8 +10,10 @@ from click.testing import CliRunner
 from scipy.stats import ttest_rel
 
 from course_lib.__main__ import main
-from course_lib.evidence.claims import CLAIMS, Claim, as_text, judge
-from course_lib.evidence.intervals import FAILS, HOLDS, UNDECIDED, Accuracies, as_table, interval, points_above
+from course_lib.evidence.claims import CLAIMS, Claim, judge
+from course_lib.evidence.intervals import FAILS, HOLDS, UNDECIDED, Accuracies, as_table, interval
+from course_lib.experiments.command import as_text
+from course_lib.lessons.story import points_above
 from course_lib.networks.alexnet import LAYERS
 from course_lib.support.errors import CourseError
 

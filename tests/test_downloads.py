@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from course_lib.support.downloads import download
 from course_lib.support.errors import CourseError
+from course_lib.support.files import download
 
 CONTENT = bytes(range(256)) * 2000
 HASH = "sha256:" + hashlib.sha256(CONTENT).hexdigest()

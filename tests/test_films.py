@@ -14,7 +14,8 @@ from safetensors.torch import load_file, save_file
 from course_lib.data.crops import CropScheme
 from course_lib.data.datasets import CropDataset
 from course_lib.data.loading import load_source
-from course_lib.evidence.films import KEPT, Film, first_layers, keep_films, load_films, save_films
+from course_lib.evidence.films import Film, first_layers, load_films
+from course_lib.experiments.reference import KEPT, keep_films, save_films
 from course_lib.networks.filters import by_frequency
 from course_lib.profiles import start
 from course_lib.training.trained import pretrain

@@ -15,7 +15,7 @@ from torchvision.models.feature_extraction import get_graph_node_names
 from course_lib.data.datasets import CropDataset, LabelledImages
 from course_lib.data.labelled import photos10
 from course_lib.data.sources import Source, generate
-from course_lib.experiments.films import keep_films
+from course_lib.experiments.reference import keep_films
 from course_lib.lessons.depths.depth import SIZES
 from course_lib.networks.others import OTHERS, OtherTrunk
 from course_lib.networks.trunk import Trunk, conv1_filters, first_convolution

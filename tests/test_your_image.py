@@ -21,12 +21,20 @@ from course_lib.__main__ import main
 from course_lib.data.images import read_photograph, to_grey
 from course_lib.data.loading import load_source
 from course_lib.data.sources import generate
-from course_lib.experiments import gallery
+from course_lib.experiments import runs as course_runs
 from course_lib.experiments.execution import NotebookResult
 from course_lib.lessons.crops.sliders import explore_crops
-from course_lib.lessons.your_image.measures import brier, neighbours
-from course_lib.lessons.your_image.page import Section, page_html, plain_name, save_page
-from course_lib.lessons.your_image.standing import beaten, known_accuracies, standing_picture
+from course_lib.lessons.your_image import (
+    Section,
+    beaten,
+    brier,
+    known_accuracies,
+    neighbours,
+    page_html,
+    plain_name,
+    save_page,
+    standing_picture,
+)
 from course_lib.pictures.figures import crop_sheet
 from course_lib.pictures.png import encode_png
 from course_lib.profiles import start
@@ -125,7 +133,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         error = "it broke" if "broken" in given["SOURCE"] else ""
         return [NotebookResult(path.stem, "ok", 1.0, 1.0, error)]
 
-    monkeypatch.setattr(gallery, "run_notebooks", run)
+    monkeypatch.setattr(course_runs, "run_notebooks", run)
     return seen
 
 
@@ -133,13 +141,13 @@ def test_every_photograph_has_its_page_and_the_gallery_leads_there(
     tmp_path: Path, runs: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     digested: list[Path] = []
-    monkeypatch.setattr(gallery, "code_digest", lambda notebook: digested.append(notebook) or "digest")
+    monkeypatch.setattr(course_runs, "code_digest", lambda notebook: digested.append(notebook) or "digest")
     folder = tmp_path / "pictures"
     for i, name in enumerate(("a.png", "b & <c>.png", "ö.jpg", "broken in the run.png")):
         photograph(folder / name, i)
     (folder / "no picture.jpg").write_text("text")
     out = tmp_path / "out"
-    entries = gallery.make_gallery([folder, folder / "a.png"], {"SEED": 1}, "quick", out, lambda _: None)
+    entries = course_runs.make_gallery([folder, folder / "a.png"], {"SEED": 1}, "quick", out)
     found = {entry.name: entry for entry in entries}
     assert len(entries) == 5 and len(runs) == 4
     assert [path.name for path in digested] == ["13_your_image.ipynb"], "once for all of them"
@@ -158,20 +166,20 @@ def test_a_page_that_is_there_is_kept_and_another_question_is_another_page(
 ) -> None:
     path, out = photograph(tmp_path / "a.png"), tmp_path / "out"
     for _ in range(2):
-        gallery.make_gallery([path], {}, "quick", out, lambda _: None)
+        course_runs.make_gallery([path], {}, "quick", out)
     assert len(runs) == 1
-    gallery.make_gallery([path], {"SEED": 2}, "quick", out, lambda _: None)
+    course_runs.make_gallery([path], {"SEED": 2}, "quick", out)
     assert len(runs) == 2
     photograph(path, seed=5)
-    gallery.make_gallery([path], {}, "quick", out, lambda _: None)
+    course_runs.make_gallery([path], {}, "quick", out)
     assert len(runs) == 3
 
 
 def test_a_path_that_is_not_there_and_a_folder_without_pictures(tmp_path: Path) -> None:
     with pytest.raises(CourseError, match="is not there; give --image a picture"):
-        gallery.make_gallery([tmp_path / "none.png"], {}, "quick", tmp_path / "out")
+        course_runs.make_gallery([tmp_path / "none.png"], {}, "quick", tmp_path / "out")
     with pytest.raises(CourseError, match="holds no pictures"):
-        gallery.make_gallery([tmp_path], {}, "quick", tmp_path / "out")
+        course_runs.make_gallery([tmp_path], {}, "quick", tmp_path / "out")
 
 
 @pytest.mark.full

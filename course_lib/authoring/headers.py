@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import pandas as pd
 
 from course_lib.bench.report import quality_in_words, rate_in_words
 from course_lib.evidence.results import assets_folder, load_reference, load_reference_table
 from course_lib.networks.alexnet import LAYERS
 from course_lib.support.errors import CourseError
 from course_lib.support.files import write_file
-from course_lib.support.notebooks import EXPERIMENT, find_notebooks, title, write_notebook
+from course_lib.support.notebooks import EXPERIMENT, find_notebooks, title
 from course_lib.support.palette import in_order
 
 _PAGES = ("README.md", "*/README.md", "course_lib/*/README.md")
@@ -66,18 +67,13 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 
 def _accuracy_table(kind: str) -> list[str]:
-    """The probes of one of the reference's sweeps: one row per network; nothing where none was kept."""
-    networks: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-    for row in load_reference_table(kind):
-        networks.setdefault((row["method"], _learned_from(row), row["data"]), []).append(row)
-    if not networks:
-        return []
-    order, rows = in_order(method for method, *_ in networks), []
-    for network, probed in sorted(networks.items(), key=lambda item: order.index(item[0][0])):
-        seeds = ", ".join(map(str, sorted({row["seed"] for row in probed})))
-        by_layer = [[row["accuracy"] for row in probed if row["layer"] == layer] for layer in LAYERS]
-        rows.append((*network, seeds, *map(_over_seeds, by_layer)))
-    first = next(iter(networks.values()))[0]
+    """The probes of one of the reference's sweeps: one row per network."""
+    first, *_ = kept = load_reference_table(kind)
+    frame, rows = pd.DataFrame(kept).assign(trained_on=[_learned_from(row) for row in kept]), []
+    networks, order = frame.groupby(["method", "trained_on", "data"], sort=False), in_order(frame["method"])
+    for network, probed in sorted(networks, key=lambda one: order.index(one[0][0])):
+        seeds, by_layer = sorted(set(probed["seed"])), probed.groupby("layer")["accuracy"].agg(list)
+        rows.append((*network, ", ".join(map(str, seeds)), *map(_over_seeds, by_layer[list(LAYERS)])))
     heading = f"At `{first['profile']}` on {_on(first)}; accuracy in %, over several seeds mean ± standard deviation:"
     return [heading, "", *_table(("trained by", "on", "probed on", "seeds", *LAYERS), rows)]
 
@@ -118,13 +114,13 @@ def write_badges(repository: str, branch: str, readme: Path) -> list[Path]:
     """
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
         raise CourseError(f"--repo takes OWNER/NAME, as on GitHub, got {repository!r}")
-    changed = []
+    address, changed = f"git+https://github.com/{repository}", []
     for path in (*find_notebooks(), *find_notebooks([EXPERIMENT])):
         badges = _badges(repository, branch, f"notebooks/{path.name}")
-        changed += _edit_notebook(path, partial(fill, blocks={"badges": badges}))
-        changed += _edit_notebook(path, partial(_PLACE.sub, f"git+https://github.com/{repository}"))
+        filled = partial(fill, blocks={"badges": badges})
+        changed += _edit_notebook(path, lambda text, fill=filled: _PLACE.sub(address, fill(text)))
     badges = _badges(repository, branch, "notebooks/00_start_here.ipynb")
-    return list(dict.fromkeys(changed + _edit(readme, partial(fill, blocks={"badges": badges}))))
+    return changed + _edit(readme, partial(fill, blocks={"badges": badges}))
 
 
 def fill(text: str, blocks: Mapping[str, Sequence[str]]) -> str:
@@ -137,8 +133,7 @@ def fill(text: str, blocks: Mapping[str, Sequence[str]]) -> str:
 
 def _cost(cost: dict[str, Any]) -> str:
     seconds, gigabytes = cost["seconds"], max(cost["peak_mb"]) / 1000
-    middle = sorted(seconds)[len(seconds) // 2]
-    return f"{middle:.0f} s ({min(seconds):.0f} to {max(seconds):.0f}), {gigabytes:.2f} GB"
+    return f"{statistics.median_high(seconds):.0f} s ({min(seconds):.0f} to {max(seconds):.0f}), {gigabytes:.2f} GB"
 
 
 def _badges(repository: str, branch: str, file: str) -> list[str]:
@@ -152,13 +147,9 @@ def _badges(repository: str, branch: str, file: str) -> list[str]:
 
 def _edit_notebook(path: Path, change: Callable[[str], str]) -> list[Path]:
     notebook = nbformat.read(path, 4)
-    before = [cell.source for cell in notebook.cells]
     for cell in notebook.cells:
         cell.source = change(cell.source)
-    if before == [cell.source for cell in notebook.cells]:
-        return []
-    write_notebook(path, notebook)
-    return [path]
+    return _edit(path, lambda _: nbformat.writes(notebook) + "\n")
 
 
 def _edit(path: Path, change: Callable[[str], str]) -> list[Path]:

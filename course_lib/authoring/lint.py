@@ -64,15 +64,12 @@ def _parameters(notebook: NotebookNode) -> Iterator[str]:
     tagged = _code(notebook, "parameters")
     if len(tagged) != 1:
         yield f"it has {len(tagged)} cells tagged parameters, and one is needed"
-    for cell in tagged:
-        for node in ast.parse(cell.source).body:
-            match node:
-                case ast.Assign(
-                    targets=[ast.Name()], value=ast.UnaryOp() | ast.Constant(value=int() | float() | str())
-                ):
-                    pass
-                case _:
-                    yield f"the parameters cell holds more than `NAME = scalar`: {ast.unparse(node)}"
+    for node in (node for cell in tagged for node in ast.parse(cell.source).body):
+        match node:
+            case ast.Assign(targets=[ast.Name()], value=ast.UnaryOp() | ast.Constant(value=int() | float() | str())):
+                pass
+            case _:
+                yield f"the parameters cell holds more than `NAME = scalar`: {ast.unparse(node)}"
 
 
 def _installs(notebook: NotebookNode) -> Iterator[str]:

@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from course_lib.evidence.results import TABLE_VERSION
-from course_lib.support.code import hash_of_spine
 from course_lib.support.errors import CourseError
 from course_lib.support.executors import end_with_parent, run_module
-from course_lib.support.files import make_folder, sha256_of, write_file
+from course_lib.support.files import make_folder, read_record, write_file
+from course_lib.support.machine import describe_machine
+from course_lib.support.notebooks import EXPERIMENT, find_notebooks
 
 RECORD = "cell.json"
 """The file that a finished cell leaves in its folder."""
@@ -65,28 +66,14 @@ class Cell:
         return {key.upper(): value for key, value in asdict(self).items()}
 
 
-def code_digest(notebook: Path) -> str:
-    """A hash of everything that determines a notebook's numbers: the spine of the library and the notebook itself."""
-    return hashlib.sha256((hash_of_spine("evidence") + sha256_of(notebook)).encode()).hexdigest()[:12]
-
-
 def record_of(cell: Cell, folder: Path) -> dict[str, Any] | None:
     """The record of a finished cell below `folder`; None where the cell is not finished or its record not whole."""
-    return read_record(folder / cell.name / RECORD)
-
-
-def read_record(path: Path) -> dict[str, Any] | None:
-    """A finished cell's record; None for a file that is missing, damaged, or of another version."""
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return record if isinstance(record, dict) and record.get("version") == TABLE_VERSION else None
+    return read_record(folder / cell.name / RECORD, TABLE_VERSION)
 
 
 def keep(record: dict[str, Any], cell: Cell, folder: Path) -> None:
     """Write a finished cell's record, whole or not at all: the last thing that a cell does."""
-    write_file(make_folder(folder / cell.name) / RECORD, json.dumps(record, indent=1))
+    write_file(folder / cell.name / RECORD, json.dumps(record, indent=1))
 
 
 def run_here(cell: Cell, folder: Path) -> dict[str, Any]:
@@ -96,9 +83,7 @@ def run_here(cell: Cell, folder: Path) -> dict[str, Any]:
     """
     if record := record_of(cell, folder):
         return record
-    from course_lib.experiments.runs import run_notebooks
-    from course_lib.support.machine import describe_machine
-    from course_lib.support.notebooks import EXPERIMENT, find_notebooks
+    from course_lib.experiments.runs import code_digest, run_notebooks
 
     (path,) = find_notebooks([EXPERIMENT])
     (result,) = run_notebooks({path: cell.parameters()}, cell.profile, make_folder(folder / cell.name))

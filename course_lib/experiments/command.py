@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from course_lib.support.arguments import names, whole_numbers
 from course_lib.support.errors import CourseError
+from course_lib.support.files import make_folder, runs_folder, write_file
 
-if TYPE_CHECKING:
-    from course_lib.profiles import Profile  # imported where it is used: it loads PyTorch, which takes seconds
+if TYPE_CHECKING:  # imported where they are used: they load PyTorch, which takes seconds
+    from course_lib.evidence.claims import Verdict
+    from course_lib.experiments.sweep import Grid
+    from course_lib.profiles import Profile
 
+Given = tuple[tuple[str, str], ...]
+"""Parameters of notebooks: each a name and a value, as they were typed."""
+
+_PATH = click.Path(path_type=Path)
 _profile = click.option("--profile", default="quick", show_default=True, help="One of quick, standard, paper.")
 _data = click.option(
     "--data", "sets", multiple=True, default=("photos10",), show_default=True, help="Labelled sets to probe with."
@@ -22,28 +30,27 @@ _data = click.option(
 _jobs = click.option("--jobs", default=1, show_default=True, type=click.IntRange(min=1), help="Cells at a time, here.")
 
 
-def _out(what: str) -> Any:
-    return click.option("--out", type=click.Path(path_type=Path), help=what)
+def _names(text: str) -> list[str]:
+    """`a, b` as ["a", "b"]; an empty text is an empty list."""
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _json(what: str) -> Any:
-    return click.option("--json", "json_path", type=click.Path(path_type=Path), help=what)
+def _seeds(text: str) -> list[int]:
+    """`0, 1` as [0, 1]. Raises CourseError for anything else, and for an empty text."""
+    if not all(number.isdigit() for number in _names(text)) or not _names(text):
+        raise CourseError(f"--seeds takes whole numbers, as in 0,1,2; got {text!r}")
+    return [int(number) for number in _names(text)]
 
 
 @click.command()
 @_profile
 @click.option("--only", default="", metavar="02,06", help="Some notebooks only, by number or name.")
 @click.option("-p", "given", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter of the notebooks.")
-@_out("The folder to write to; by default a new one in runs/.")
-@_json("Write results.json here too.")
-@click.option("--image", "images", multiple=True, type=click.Path(path_type=Path), help="A gallery instead: see above.")
+@click.option("--out", type=_PATH, help="The folder to write to; by default a new one in runs/.")
+@click.option("--json", "json_path", type=_PATH, help="Write results.json here too.")
+@click.option("--image", "images", multiple=True, type=_PATH, help="A gallery instead: see above.")
 def run(
-    profile: str,
-    only: str,
-    given: tuple[tuple[str, str], ...],
-    out: Path | None,
-    json_path: Path | None,
-    images: tuple[Path, ...],
+    profile: str, only: str, given: Given, out: Path | None, json_path: Path | None, images: tuple[Path, ...]
 ) -> None:
     """Execute the notebooks in order and show what each layer learned.
 
@@ -52,14 +59,13 @@ def run(
     kept.
     """
     from course_lib.experiments.runs import describe, new_run_folder, run_notebooks
-    from course_lib.support.files import make_folder
     from course_lib.support.notebooks import find_notebooks
 
-    if only and not names(only):
+    if only and not _names(only):
         raise CourseError(f"--only takes numbers or names of notebooks, as in 02,06; got {only!r}")
     if images:
         _make_gallery(images, profile, given, out, bool(only or json_path))
-    parameters, chosen = _parameters(profile, given, find_notebooks(names(only)))
+    parameters, chosen = _parameters(profile, given, find_notebooks(_names(only)))
     if json_path:
         make_folder(json_path.parent)
     folder = new_run_folder(out)
@@ -68,9 +74,7 @@ def run(
     sys.exit(any(result.status != "ok" for result in results))
 
 
-def _parameters(
-    profile: str, given: Sequence[tuple[str, str]], paths: Sequence[Path]
-) -> tuple[dict[Path, dict[str, Any]], Profile]:
+def _parameters(profile: str, given: Given, paths: Sequence[Path]) -> tuple[dict[Path, dict[str, Any]], Profile]:
     """The parameters of each notebook, by the options --profile and -p, and the profile that they are run at."""
     from course_lib.data.loading import from_here
     from course_lib.profiles import runnable_profile
@@ -81,20 +85,17 @@ def _parameters(
     return parameters, runnable_profile(values["PROFILE"], or_quick=values.get("OR_QUICK", "").lower() == "true")
 
 
-def _make_gallery(
-    images: tuple[Path, ...], profile: str, given: tuple[tuple[str, str], ...], out: Path | None, more: bool
-) -> None:
+def _make_gallery(images: tuple[Path, ...], profile: str, given: Given, out: Path | None, more: bool) -> None:
     """Make the gallery, and exit: with status 0 if every photograph has its page."""
-    from course_lib.experiments.gallery import NOTEBOOK, make_gallery
-    from course_lib.support.files import runs_folder
+    from course_lib.experiments.runs import YOURS, make_gallery
     from course_lib.support.notebooks import find_notebooks
 
     if more or "SOURCE" in dict(given):
         raise CourseError("--image runs notebook 13 on pictures of yours; leave out --only, --json and -p SOURCE")
-    (path,) = find_notebooks([NOTEBOOK])
+    (path,) = find_notebooks([YOURS])
     parameters, chosen = _parameters(profile, given, [path])
     folder = out or runs_folder(f"gallery-{chosen.name}")
-    entries = make_gallery(images, parameters[path], chosen.name, folder, click.echo)
+    entries = make_gallery(images, parameters[path], chosen.name, folder)
     click.echo(f"Pictures:  open {folder / 'index.html'} in a browser")
     sys.exit(any(entry.error for entry in entries))
 
@@ -144,7 +145,7 @@ def train(method: str, profile: str, source: str, n: int, seed: int, steps: int,
 )
 @_jobs
 @click.option("--scheduler", default="", metavar="ADDRESS", help="A Dask scheduler, whose workers run the cells.")
-@_out("Where the cells go; finished ones there are kept.")
+@click.option("--out", type=_PATH, help="Where the cells go; finished ones there are kept.")
 @click.option("--dry-run", is_flag=True, help="Say which cells would be run, and how long it would take.")
 @click.option("--keep", is_flag=True, help="Write what is finished into assets/ too, as part of the reference.")
 def sweep(profile: str, jobs: int, scheduler: str, out: Path | None, dry_run: bool, keep: bool, **axes: Any) -> None:
@@ -155,14 +156,13 @@ def sweep(profile: str, jobs: int, scheduler: str, out: Path | None, dry_run: bo
     from course_lib.experiments.reference import keep_sweep
     from course_lib.experiments.sweep import expected
     from course_lib.experiments.sweep import sweep as run_cells
-    from course_lib.support.files import runs_folder
 
     grid = _grid(profile, **axes)
     folder = out.absolute() if out else runs_folder("sweep", grid.kind)
     cells = grid.cells()
     count, seconds = expected(cells, folder)
-    for cell in cells if dry_run else []:
-        click.echo(cell.name)
+    if dry_run:
+        click.echo("\n".join(cell.name for cell in cells))
     click.echo(f"{len(cells)} cells, {count} to run, about {seconds / 60 / jobs:.0f} minutes")
     if dry_run:
         return
@@ -171,16 +171,16 @@ def sweep(profile: str, jobs: int, scheduler: str, out: Path | None, dry_run: bo
         click.echo(f"wrote {keep_sweep(grid, folder)}, to be unpacked in the root of a checkout")
 
 
-def _grid(profile: str, sets: Sequence[str], seeds: str, photographs: str | None, **lists: Any) -> Any:
+def _grid(profile: str, sets: Sequence[str], seeds: str, photographs: str | None, **lists: Any) -> Grid:
     """The `Grid` that options describe: lists with commas between, and paths as seen from where the user stands."""
     from course_lib.data.loading import from_here
     from course_lib.experiments.sweep import Grid
     from course_lib.profiles import runnable_profile
 
     data = [from_here("DATA", name) for name in sets]
-    given = {key: names(value) if isinstance(value, str) else value for key, value in lists.items()}
+    given = {key: _names(value) if isinstance(value, str) else value for key, value in lists.items()}
     return Grid(
-        seeds=whole_numbers("--seeds", seeds),
+        seeds=_seeds(seeds),
         data=data,
         photographs=from_here("SOURCE", photographs or f"set:{data[0]}"),
         profile=runnable_profile(profile).name,
@@ -195,7 +195,7 @@ def _grid(profile: str, sets: Sequence[str], seeds: str, photographs: str | None
 )
 @_data
 @click.option("--only", default="", metavar="07,08", help="Measure these notebooks again, and leave the rest as it is.")
-@_out("Where the runs go; finished ones there are kept.")
+@click.option("--out", type=_PATH, help="Where the runs go; finished ones there are kept.")
 def reference(profile: str, seeds: str | None, sets: tuple[str, ...], only: str, out: Path | None) -> None:
     """Run the course with several seeds, and write the bands, films and figures into assets/.
 
@@ -204,28 +204,23 @@ def reference(profile: str, seeds: str | None, sets: tuple[str, ...], only: str,
     from course_lib.data.loading import from_here
     from course_lib.experiments.reference import make_reference, measure_again
     from course_lib.profiles import runnable_profile
-    from course_lib.support.files import runs_folder
 
     folder, chosen = out or runs_folder(f"reference-{profile}"), runnable_profile(profile).name
-    numbers, data = whole_numbers("--seeds", seeds or "0,1,2,3,4"), [from_here("DATA", name) for name in sets]
+    numbers, data = _seeds(seeds or "0,1,2,3,4"), [from_here("DATA", name) for name in sets]
     if only:
-        click.echo(f"wrote {measure_again(chosen, names(only), data, folder, numbers if seeds else ())}")
+        click.echo(f"wrote {measure_again(chosen, _names(only), data, folder, numbers if seeds else ())}")
     else:
         click.echo(f"wrote {make_reference(chosen, numbers, data, folder)}")
 
 
 @click.command()
 @_profile
-@_json("Write the verdicts here too.")
+@click.option("--json", "json_path", type=_PATH, help="Write the verdicts here too.")
 def claims(profile: str, json_path: Path | None) -> None:
     """Say which of the paper's claims our runs confirm, break, or leave open: the reference and the grid of sweep."""
-    import json
-
     from course_lib.evidence.claims import judge
     from course_lib.evidence.results import load_reference, own_table
-    from course_lib.experiments.verdicts import as_json, as_text
     from course_lib.profiles import load_profile
-    from course_lib.support.files import make_folder, write_file
 
     reference = load_reference(load_profile(profile).name) or {"probes": [], "measures": []}
     rows = reference["probes"] + reference["measures"] + own_table(profile)
@@ -235,5 +230,22 @@ def claims(profile: str, json_path: Path | None) -> None:
     verdicts = judge(rows)
     click.echo(as_text(verdicts))
     if json_path:
-        make_folder(json_path.parent)
-        click.echo(f"wrote {write_file(json_path, json.dumps(as_json(verdicts), indent=1))}")
+        summary = {"claims": [asdict(verdict) for verdict in verdicts]}
+        click.echo(f"wrote {write_file(json_path, json.dumps(summary, indent=1))}")
+
+
+def as_text(verdicts: Sequence[Verdict]) -> str:
+    """One line a claim and set, and one for each difference below it."""
+    lines = []
+    for one in verdicts:
+        lines.append(f"{one.verdict:9} {one.claim} ({one.numbers['data']}; {one.numbers['bound']})")
+        lines += [f"          {_in_words(pair)}" for pair in one.numbers["differences"]]
+        lines += ["          not measured"] * (not one.numbers["differences"])
+    return "\n".join(lines)
+
+
+def _in_words(pair: dict[str, Any]) -> str:
+    if pair["seeds"] < 2:
+        return f"{pair['what']}: one seed, and an interval needs two"
+    reach = f"{pair['low']:+.1f} to {pair['high']:+.1f}; {pair['seeds']} seeds"
+    return f"{pair['what']}: {pair['mean']:+.1f} points ({reach}): {pair['verdict']}"

@@ -9,23 +9,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from unittest.mock import patch
 
+import nbformat
+import papermill
 import psutil
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from papermill.exceptions import PapermillException
 
 from course_lib.evidence.results import MIME
 from course_lib.support.files import disk_errors
 
-if TYPE_CHECKING:
-    import nbformat  # imported where it is used: it takes seconds, and to find notebooks nobody needs it
-
-
 _WIDGETS = "application/vnd.jupyter.widget-state+json"
-
-
 _POLL = 0.05  # seconds between two looks at the memory
-
-
 _LEAN = {"MALLOC_ARENA_MAX": "1"}  # threads of one kernel share what they freed; of glibc, and unknown elsewhere
 
 
@@ -57,13 +54,8 @@ def execute(
     A notebook counts as failed when a cell raised, when a cell never ran (after `sys.exit(0)` papermill reports
     success), and when a callback inside a widget raised (papermill does not look there).
     """
-    import nbformat
-    import papermill
-    from nbclient.exceptions import CellTimeoutError, DeadKernelError
-    from papermill.exceptions import PapermillException
-
     start, error = time.perf_counter(), ""
-    with _environment(_LEAN | environment), _PeakMemory() as memory, disk_errors(out):
+    with patch.dict(os.environ, _LEAN | environment), _peak_memory() as peak, disk_errors(out):
         try:
             papermill.execute_notebook(
                 _literal(path),
@@ -87,7 +79,7 @@ def execute(
     status, seconds = "failed" if error else "ok", round(time.perf_counter() - start, 1)
     rows = published_rows(notebook)
     probes, measures = [r for r in rows if "layer" in r], [r for r in rows if "measure" in r]
-    return NotebookResult(path.stem, status, seconds, memory.peak_mb, error, probes, measures)
+    return NotebookResult(path.stem, status, seconds, round(peak[0] / 1e6, 1), error, probes, measures)
 
 
 def _literal(path: Path) -> str:
@@ -108,36 +100,21 @@ def hidden_errors(notebook: nbformat.NotebookNode) -> Iterator[str]:
 
 
 @contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
-    """Environment variables for the kernels started inside."""
-    before = dict(os.environ)
-    os.environ.update(values)
+def _peak_memory() -> Iterator[list[int]]:
+    """The most resident memory, in bytes, that the children of this process have taken together: a list of one."""
+    this, stop, peak = psutil.Process(), threading.Event(), [0]
+
+    def watch() -> None:
+        while not stop.wait(_POLL):
+            peak[0] = max(peak[0], sum(_resident(child) for child in this.children(recursive=True)))
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
     try:
-        yield
+        yield peak
     finally:
-        os.environ.clear()
-        os.environ.update(before)
-
-
-class _PeakMemory:
-    """The highest resident memory that the children of this process reached together, in 10^6 bytes."""
-
-    def __enter__(self) -> _PeakMemory:
-        self.peak_mb = 0.0
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        this = psutil.Process()
-        while not self._stop.wait(_POLL):
-            total = sum(_resident(child) for child in this.children(recursive=True))
-            self.peak_mb = max(self.peak_mb, round(total / 1e6, 1))
+        stop.set()
+        thread.join()
 
 
 def _resident(process: psutil.Process) -> int:

@@ -6,19 +6,24 @@ cells of the grid. New rows, films and costs replace those of the same thing and
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
 import subprocess
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+import torch
+from safetensors import safe_open
+from safetensors.torch import save
+
 from course_lib.data.crops import CropScheme
 from course_lib.data.loading import load_source
-from course_lib.evidence.films import Film, first_layers
+from course_lib.evidence.films import Film, first_layers, place_of
 from course_lib.evidence.results import (
     assets_folder,
     identity,
@@ -26,7 +31,6 @@ from course_lib.evidence.results import (
     load_reference_films,
     load_reference_table,
 )
-from course_lib.experiments.films import keep_films, save_films
 from course_lib.experiments.runs import run_notebooks
 from course_lib.experiments.sweep import Grid, as_lines, rows_of
 from course_lib.lessons.crops.panel import crop_panel
@@ -34,13 +38,17 @@ from course_lib.pictures.charts import accuracy_by_layer
 from course_lib.pictures.figures import Picture, compare_filters
 from course_lib.pretext.method import without_labels
 from course_lib.support.errors import CourseError
-from course_lib.support.files import make_folder, write_file
+from course_lib.support.files import make_folder, new_file, write_file
 from course_lib.support.machine import describe_machine
 from course_lib.support.notebooks import find_notebooks, read_parameters
 from course_lib.support.palette import COLOURS
 
 PROBES = "06"
 """The notebook that is run once more for every labelled set, with all methods."""
+
+KEPT = 12
+"""Frames of a film that are kept: the first, the last, and some between, in half precision, so that twenty films stay
+below 1.5 MB at `quick`."""
 
 
 def make_reference(profile: str, seeds: Sequence[int], data: Sequence[str], folder: Path) -> Path:
@@ -117,8 +125,9 @@ def _measure(
     if timed:
         costs = {cost["name"]: cost for cost in (*reference["notebooks"], *_costs(runs))}
         reference["notebooks"] = [costs[name] for name in sorted(costs)]
-    films = _add_films(profile, _trainings(folder, seeds[0]) if filmed else ())
-    path = write_file(_kept() / f"{profile}.json", json.dumps(reference, indent=1) + "\n")
+    trained = (*folder.glob(f"seed-{seeds[0]}/trained/*.safetensors"), *folder.glob("sweep/*/trained/*.safetensors"))
+    films = _add_films(profile, trained if filmed else ())
+    path = write_file(assets_folder() / f"reference/{profile}.json", json.dumps(reference, indent=1) + "\n")
     _draw(reference["probes"], films)
     _pack(profile, folder)
     return path
@@ -127,18 +136,15 @@ def _measure(
 def _add_rows(kind: str, rows: Sequence[dict[str, Any]]) -> None:
     """Add rows of a sweep to the table of its kind, as `Grid.kind` has it."""
     if rows:
-        write_file(_kept() / f"{kind}-sweep.jsonl", as_lines(_latest((*load_reference_table(kind), *rows))))
+        path = assets_folder() / f"reference/{kind}-sweep.jsonl"
+        write_file(path, as_lines(_latest((*load_reference_table(kind), *rows))))
 
 
 def _add_films(profile: str, trained: Iterable[Path]) -> dict[str, Film]:
     """Add the films in files of finished trainings to those of a profile; returns them all."""
     films = load_reference_films(profile) | keep_films(trained, profile)
-    save_films(films, _kept() / f"{profile}-films.safetensors")
+    save_films(films, assets_folder() / f"reference/{profile}-films.safetensors")
     return films
-
-
-def _kept() -> Path:
-    return make_folder(assets_folder() / "reference")
 
 
 def _latest(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -148,23 +154,18 @@ def _latest(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _costs(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """What each notebook took, one number for each run."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    for notebook in (notebook for run in runs for notebook in run["notebooks"]):
-        found.setdefault(notebook["name"], []).append(notebook)
-    return [
-        {"name": name, "seconds": [c["seconds"] for c in costs], "peak_mb": [c["peak_mb"] for c in costs]}
-        for name, costs in sorted(found.items())
-    ]
+    frame = pd.DataFrame([notebook for run in runs for notebook in run["notebooks"]])
+    return frame.groupby("name")[["seconds", "peak_mb"]].agg(list).reset_index().to_dict("records")
 
 
 def _pack(profile: str, folder: Path) -> Path:
     """Everything in assets/ as one file, `folder`/assets.zip, to be carried from the machine that ran it and unpacked
     in the root of a checkout."""
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+    packed = folder / "assets.zip"
+    with new_file(packed) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted([*assets_folder().glob(f"reference/{profile}*"), *assets_folder().glob("figures/*")]):
             archive.write(path, Path("assets") / path.relative_to(assets_folder()))
-    return write_file(folder / "assets.zip", content.getvalue())
+    return packed
 
 
 def _probe(folder: Path, profile: str, seed: int, data: str) -> dict[str, Any]:
@@ -181,9 +182,8 @@ def _run(
     """The results of one run, or of an earlier one where that was finished. more: parameters besides."""
     done = folder / "results.json"
     if not done.exists() or len(json.loads(done.read_text())["notebooks"]) < len(paths):
-        values = {path: {"PROFILE": profile, "SEED": seed} | (more or {}) for path in paths}
-        for path in values:
-            values[path] |= {"DATA": data} if "DATA" in read_parameters(path) else {}
+        given = {"PROFILE": profile, "SEED": seed, "DATA": data, **(more or {})}
+        values = {path: {name: given[name] for name in read_parameters(path) if name in given} for path in paths}
         results = run_notebooks(values, profile, make_folder(folder))
         if failed := [f"{result.name}: {result.error}" for result in results if result.error]:
             done.unlink()
@@ -205,12 +205,6 @@ def _without_path(data: str) -> str:
     return f"folder:{Path(data).name}" if data.startswith("folder:") else data
 
 
-def _trainings(folder: Path, seed: int) -> list[Path]:
-    """The finished trainings of a seed's notebooks, and those of the grid's cells."""
-    patterns = (f"seed-{seed}/trained/*.safetensors", "sweep/*/trained/*.safetensors")
-    return [path for pattern in patterns for path in folder.glob(pattern)]
-
-
 def _draw(probes: Sequence[dict[str, Any]], films: Mapping[str, Film]) -> None:
     """Draw the figures: crops, first layers, and the probes on the set that comes first."""
     crops = Picture(crop_panel(load_source("china"), CropScheme(), 64)[0], "One photograph, and crops of it")
@@ -219,4 +213,48 @@ def _draw(probes: Sequence[dict[str, Any]], films: Mapping[str, Film]) -> None:
     rows = [row for row in probes if row["data"] == data and row["method"] in COLOURS]  # controls have one layer only
     layers = accuracy_by_layer(rows, f"Linear probes on {data}")
     for name, picture in {"crops": crops, "filters": filters, "layers": layers}.items():
-        write_file(make_folder(assets_folder() / "figures") / f"{name}.png", picture.png())
+        write_file(assets_folder() / f"figures/{name}.png", picture.png())
+
+
+def keep_films(files: Iterable[Path], profile: str) -> dict[str, Film]:
+    """The films in finished trainings (`course_lib.training.trained`) at a profile, shortened, by their keys.
+
+    Trainings with other augmentations than the course's are left out. Of several with one key, that of the least seed
+    is kept, and of these the longest.
+    """
+    found = [one for path in sorted(files) if (one := _film_of(path, profile))]
+    first: dict[str, Film] = {}
+    for _, film in sorted(found, key=lambda one: (one[0], -int(one[1].steps[-1]))):
+        first.setdefault(film.key, _shortened(film))
+    return {film.key: film for film in sorted(first.values(), key=place_of)}
+
+
+def save_films(films: Mapping[str, Film], path: Path) -> Path:
+    """Write films into one file: frames in float16 under their keys, and all their steps as JSON beside them.
+
+    Raises CourseError where the disk is full or the folder cannot be written to.
+    """
+    frames = {key: film.frames.half().contiguous() for key, film in films.items()}
+    steps = {key: film.steps.tolist() for key, film in films.items()}
+    return write_file(path, save(frames, {"steps": json.dumps(steps)}))
+
+
+def _film_of(path: Path, profile: str) -> tuple[int, Film] | None:
+    """A training's seed and its film; None where the training is not of those that are kept: with the paper's whole
+    scheme, and of an AlexNet, since filters of other sizes cannot be held against each other."""
+    with safe_open(path, "pt") as file:
+        facts = json.loads(file.metadata()["facts"])
+        data = facts["data"]
+        whole = data.get("scheme") in (None, asdict(CropScheme()))
+        network = facts["profile"].get("network", "alexnet")  # older trainings do not say it, and had no choice
+        if facts["profile"]["name"] != profile or network != "alexnet" or not whole:
+            return None
+        source = data["source"] if "source" in data else data["name"]
+        frames, steps = file.get_tensor("history.film"), file.get_tensor("history.film_steps")
+    return facts["seed"], Film(facts["method"], data["n"], source, frames, steps)
+
+
+def _shortened(film: Film) -> Film:
+    """At most KEPT frames, evenly chosen among those there are, which are dense where filters change most."""
+    chosen = torch.linspace(0, len(film.steps) - 1, min(KEPT, len(film.steps))).round().long()
+    return replace(film, frames=film.frames[chosen].float(), steps=film.steps[chosen])

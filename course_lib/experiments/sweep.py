@@ -18,11 +18,12 @@ from tqdm import tqdm
 from course_lib.data.crops import PARTS_OF_SCHEME
 from course_lib.data.sources import GENERATED
 from course_lib.evidence.results import TABLE, TABLE_VERSION
-from course_lib.experiments.cells import RECORD, Cell, code_digest, keep, read_record, record_of, run_apart
+from course_lib.experiments.cells import RECORD, Cell, keep, record_of, run_apart
+from course_lib.experiments.runs import code_digest
 from course_lib.pretext.method import without_labels
 from course_lib.support.errors import CourseError, unknown
 from course_lib.support.executors import executor_of
-from course_lib.support.files import make_folder, write_file
+from course_lib.support.files import read_record, write_file
 from course_lib.support.machine import cpu_cores
 from course_lib.support.notebooks import EXPERIMENT, find_notebooks
 
@@ -117,7 +118,7 @@ def sweep(grid: Grid, folder: Path, jobs: int = 1, scheduler: str = "") -> Path:
             except CourseError as error:
                 failed.append(f"{running[future].name}: {error}")
             bar.update()
-    path = write_file(make_folder(folder) / TABLE, as_lines(rows_of(folder, grid.pictures)))
+    path = write_file(folder / TABLE, as_lines(rows_of(folder, grid.pictures)))
     if failed:
         raise CourseError(f"{len(failed)} of {len(cells)} cells failed; the first: {failed[0]}")
     return path
@@ -137,7 +138,7 @@ def rows_of(folder: Path, pictures: int = 0) -> list[dict[str, Any]]:
     """
     rows = []
     for path in sorted(folder.glob(f"*/{RECORD}")):
-        record = read_record(path)
+        record = read_record(path, TABLE_VERSION)
         if record and record["cell"].get("pictures", 0) == pictures:
             origin = {key: record["cell"][key] for key in ("profile", "steps")}
             origin |= {"version": TABLE_VERSION, "code": record["code"]}

@@ -18,10 +18,10 @@ from typing import Any
 from course_lib.grading.intake import take_in
 from course_lib.grading.records import (
     MOST_RUNS,
+    VERSION,
     Graded,
     Rules,
     keep_record,
-    read_record,
     record_path,
     secret_of,
     submission_path,
@@ -32,7 +32,7 @@ from course_lib.grading.sandbox import require_level
 from course_lib.grading.trusted import trusted_notebooks
 from course_lib.support.errors import CourseError
 from course_lib.support.executors import executor_of, run_module
-from course_lib.support.files import make_folder, write_file
+from course_lib.support.files import make_folder, read_record, write_file
 
 _BESIDES = 120  # seconds that a run, and the judging, may take beside the learner's cells
 
@@ -88,7 +88,7 @@ def _graded(
         try:
             record, problem = future.result(), ""
             path = record_path(folder, name, rules, secret)
-            if not read_record(path):
+            if not read_record(path, VERSION):
                 keep_record(path, record)
         except CourseError as error:
             record, problem = None, f"It could not be graded: {error}"
@@ -102,7 +102,6 @@ def _spool(content: bytes, folder: Path) -> str:
     """Keep a submission under a name of ours, its SHA-256, and return that."""
     name = hashlib.sha256(content).hexdigest()
     path = submission_path(folder, name)
-    make_folder(path.parent)
     if not path.exists():
         write_file(path, content)
     return name
@@ -116,7 +115,7 @@ def grade_apart(folder: str, submission: str, rules: Rules) -> dict[str, Any]:
     path = record_path(Path(folder), submission, rules, secret_of(Path(folder)))
     longest = (MOST_RUNS + 1) * (rules.total + _BESIDES) + _BESIDES
     arguments = [folder, submission, json.dumps(asdict(rules))]
-    return run_module("course_lib.grading.one", arguments, lambda: read_record(path), longest)
+    return run_module("course_lib.grading.one", arguments, lambda: read_record(path, VERSION), longest)
 
 
 @contextmanager

@@ -22,13 +22,14 @@ from course_lib.grading.submission import HandedIn, find_answer, fit, read_cells
 from course_lib.grading.trusted import Trusted, trusted_notebooks
 from course_lib.support.errors import CourseError
 from course_lib.support.executors import end_with_parent
+from course_lib.support.files import read_record
 
 
 def grade_here(folder: Path, submission: str, rules: Rules) -> dict[str, Any]:
     """Grade a submission in this process, unless that is done, and return its record."""
     secret = records.secret_of(folder)
     path = records.record_path(folder, submission, rules, secret)
-    if record := records.read_record(path):
+    if record := read_record(path, records.VERSION):
         return record
     content, start = records.submission_path(folder, submission).read_bytes(), time.perf_counter()
     record = {"version": records.VERSION, "submission": submission, "sandbox": rules.sandbox}

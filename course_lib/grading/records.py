@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from course_lib.support.code import SPINE, hash_of_code
 from course_lib.support.errors import CourseError
-from course_lib.support.files import make_folder, sha256_of, write_file
+from course_lib.support.files import SPINE, hash_of_code, make_folder, sha256_of, write_file
 from course_lib.support.notebooks import find_notebooks
 
 VERSION = 1
@@ -83,18 +82,8 @@ def record_path(folder: Path, submission: str, rules: Rules, secret: str) -> Pat
     return folder / "records" / f"{submission}-{checks_digest(rules)}-{seed_of(secret, submission):012x}.json"
 
 
-def read_record(path: Path) -> dict[str, Any] | None:
-    """A finished submission's record; None for a file that is not there, not whole, or of another version."""
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return record if isinstance(record, dict) and record.get("version") == VERSION else None
-
-
 def keep_record(path: Path, record: dict[str, Any]) -> None:
     """Write a record, whole or not at all: the last thing that a grading does."""
-    make_folder(path.parent)
     write_file(path, json.dumps(record, indent=1, sort_keys=True))
 
 

@@ -10,9 +10,8 @@ from course_lib.grading.intake import LARGEST
 from course_lib.grading.submission import is_stub
 from course_lib.grading.trusted import read_trusted
 from course_lib.support.errors import CourseError
-from course_lib.support.files import make_folder, write_file
+from course_lib.support.files import fill_template, make_folder, write_file
 from course_lib.support.notebooks import find_notebooks, notebooks_folder, strip, title
-from course_lib.support.templates import templates
 
 
 def release(folder: Path) -> Path:
@@ -32,7 +31,7 @@ def release(folder: Path) -> Path:
     for name in ("requirements.txt", "pyproject.toml", "LICENSE"):
         shutil.copy(clone / name, folder / name)
     titles = [(path.name, title(path)) for path in find_notebooks()]
-    page = templates().get_template("grading/release.md.j2").render(notebooks=titles, largest=f"{LARGEST / 1e6:.0f}")
+    page = fill_template("grading/release.md.j2", notebooks=titles, largest=f"{LARGEST / 1e6:.0f}")
     write_file(folder / "README.md", page + "\n")
     return folder
 

@@ -16,8 +16,7 @@ from typing import Any
 from course_lib.grading.judging import VERDICTS
 from course_lib.grading.records import Graded, Rules
 from course_lib.grading.trusted import trusted_notebooks
-from course_lib.support.files import make_folder, write_file
-from course_lib.support.templates import templates
+from course_lib.support.files import fill_template, make_folder, write_file
 
 TABLE, SUMMARY, FEEDBACK = "grades.csv", "index.html", "feedback"
 
@@ -137,8 +136,7 @@ def _about(key: str, results: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _page(template: str, **values: Any) -> str:
-    text = templates().get_template(template).render(**values)
-    return text.encode("utf-8", "replace").decode()
+    return fill_template(template, **values).encode("utf-8", "replace").decode()
 
 
 def line_of(one: Graded) -> str:

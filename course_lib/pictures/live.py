@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from course_lib.support.front_end import has_front_end
+from course_lib.support.machine import has_front_end
 
 if TYPE_CHECKING:
     from course_lib.pictures.figures import Picture

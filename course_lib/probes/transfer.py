@@ -27,9 +27,8 @@ from course_lib.probes.frozen import FrozenMaps, begin_above, freeze, frozen_map
 from course_lib.probes.result import ProbeResult
 from course_lib.profiles import Course
 from course_lib.support import distributed
-from course_lib.support.code import hash_of_spine
 from course_lib.support.errors import CourseError
-from course_lib.support.files import runs_folder
+from course_lib.support.files import hash_of_spine, runs_folder
 from course_lib.support.machine import release_memory
 from course_lib.training.checkpoints import Checkpoints
 from course_lib.training.loop import fit

@@ -59,15 +59,9 @@ def from_first(content: bytes | None) -> bytes | None:
     """What the first process has, in all of them: nobody else need see its disk."""
     if size() == 1:
         return content
-    device = "cuda" if dist.get_backend() == "nccl" else "cpu"
-    length = torch.tensor(-1 if content is None or rank() else len(content), device=device)
-    dist.broadcast(length, 0)
-    if length < 0:
-        return None
-    whole = torch.frombuffer(bytearray(content), dtype=torch.uint8).to(device) if rank() == 0 else None
-    whole = torch.empty(int(length), dtype=torch.uint8, device=device) if whole is None else whole
-    dist.broadcast(whole, 0)
-    return whole.cpu().numpy().tobytes()
+    given = [content]
+    dist.broadcast_object_list(given, 0)
+    return given[0]
 
 
 class _AllSum(torch.autograd.Function):

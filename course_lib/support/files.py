@@ -1,18 +1,22 @@
-"""Files that are either whole or not there, and a sentence where a disk says no."""
+"""Files: written whole or not at all, downloaded, and hashed; and a sentence where a disk says no."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import course_lib
 from course_lib.support.errors import CourseError
+
+SPINE = ("data", "networks", "profiles.py", "pretext", "training", "probes", "evidence")
+"""The code from a photograph to a verdict, in order: nothing else decides a number."""
 
 
 def cache_folder() -> Path:
@@ -35,7 +39,8 @@ def make_folder(path: str | Path) -> Path:
 def write_file(path: str | Path, content: bytes | str) -> Path:
     """Write a file under a temporary name, then rename it: whoever reads it finds the old one or the new one whole.
 
-    Raises CourseError where the disk is full or the folder cannot be written to; the old file is then untouched.
+    Its folder is made if it is not there. Raises CourseError where the disk is full or the folder cannot be written to;
+    the old file is then untouched.
     """
     with new_file(path) as file:
         file.write(content.encode() if isinstance(content, str) else content)
@@ -47,6 +52,7 @@ def new_file(path: str | Path) -> Iterator[BinaryIO]:
     """A file to write to piece by piece, as `write_file` does at once: it takes its name when the block has ended."""
     path = Path(path)
     with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(handle, "wb") as file:
@@ -77,6 +83,24 @@ def disk_errors(path: Path) -> Iterator[None]:
         raise CourseError(f"{path}: {why}") from error
 
 
+def read_record(path: Path, version: int) -> dict[str, Any] | None:
+    """What a piece of work has left as JSON; None for a file that is missing, damaged, or of another version."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) and record.get("version") == version else None
+
+
+def fill_template(name: str, **values: Any) -> str:
+    """The template at a path below `course_lib`, filled in; values are escaped."""
+    import jinja2
+
+    loader = jinja2.PackageLoader("course_lib", ".")
+    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
+    return environment.get_template(name).render(values)
+
+
 def sha256_of(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal."""
     digest = hashlib.sha256()
@@ -84,6 +108,46 @@ def sha256_of(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def hash_of_spine(last: str, *more: str) -> str:
+    """The hash of the code from SPINE's first folder to `last`, and of more folders or files below `course_lib`."""
+    return hash_of_code(*SPINE[: SPINE.index(last) + 1], *more)
+
+
+def hash_of_code(*parts: str) -> str:
+    """The hash, in hexadecimal, of all Python files in folders below `course_lib`; a part may also be one file.
+
+    Of whole folders, so that a new file can never be forgotten.
+    """
+    digest = hashlib.sha256()
+    for part in (Path(course_lib.__file__).parent / part for part in parts):
+        for path in [part] if part.is_file() else sorted(part.rglob("*.py")):
+            digest.update(f"{path.name} {sha256_of(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def download(url: str, path: Path, known_hash: str) -> Path:
+    """The file at `url`, as `path`; at once where it is there already, and whole.
+
+    known_hash: with the name of its algorithm, as in `sha256:...` or `md5:...`.
+
+    It is fetched under a temporary name and renamed when its hash is right, so that `path` is never a part of it.
+    Raises CourseError without a network, when the connection is cut, and when the hash is wrong.
+    """
+    import pooch  # here, with requests, since few notebooks fetch anything
+    import requests
+
+    pooch.get_logger().setLevel("WARNING")
+    fetch = pooch.HTTPDownloader(timeout=30, progressbar=True)  # seconds without a byte: the server is gone
+    with disk_errors(path):
+        try:
+            pooch.retrieve(url, known_hash, path.name, path.parent, downloader=fetch)
+        except requests.RequestException as error:
+            raise CourseError(f"the download of {url} stopped ({error}); run again when the network is back") from error
+        except ValueError as error:  # pooch's word for a wrong hash
+            raise CourseError(f"{url} gave another file than expected ({error}); run again to fetch it") from error
+    return path
 
 
 def runs_folder(*parts: str) -> Path:

@@ -1,4 +1,4 @@
-"""What the course runs on: for the first notebook, for every file of results, and in words."""
+"""What the course runs on: the machine, in words and numbers, and whether somebody is looking."""
 
 from __future__ import annotations
 
@@ -61,6 +61,15 @@ def check_machine() -> list[Check]:
         Check("free memory", f"{free / 1e9:.1f} GB", "" if free > _LEAST_MEMORY else "shut down other kernels first"),
         Check("free disk", f"{disk / 1e9:.1f} GB", "" if disk > _LEAST_DISK else "free some space"),
     ]
+
+
+def has_front_end() -> bool:
+    """Whether somebody may be looking at a growing picture: in a notebook, unless COURSE_LIVE=0 (as `run` sets)."""
+    try:
+        from IPython import get_ipython
+    except ImportError:
+        return False
+    return os.environ.get("COURSE_LIVE") != "0" and getattr(get_ipython(), "kernel", None) is not None
 
 
 def memory_used() -> int:

@@ -1,20 +1,17 @@
-"""The notebooks: which there are, what parameters they take, and executing one with papermill."""
+"""The notebooks as files: which there are, what parameters they take, and how one is committed."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import nbformat
 
 import course_lib
 from course_lib.support.errors import CourseError, unknown
 from course_lib.support.files import write_file
-
-if TYPE_CHECKING:
-    import nbformat  # imported where it is used: it takes seconds, and to find notebooks nobody needs it
 
 EXPERIMENT = "experiment"
 """The notebook that trains one network and probes it, a cell of the grid of notebook 08; run only where it is named."""
@@ -28,12 +25,12 @@ def notebooks_folder() -> Path:
     return folder
 
 
-def find_notebooks(only: Sequence[str] = (), folder: Path | None = None) -> list[Path]:
+def find_notebooks(only: Sequence[str] = ()) -> list[Path]:
     """The course's notebooks in order, or those that `only` names by number or by name, `experiment` among them.
 
     Raises CourseError for a name that fits none, and lists those there are.
     """
-    folder = folder or notebooks_folder()
+    folder = notebooks_folder()
     paths = sorted(folder.glob("[0-9][0-9]_*.ipynb"))
     if not only:
         return paths
@@ -49,13 +46,9 @@ def find_notebooks(only: Sequence[str] = (), folder: Path | None = None) -> list
 
 def read_parameters(path: Path) -> dict[str, Any]:
     """The names and default values in the cell tagged `parameters`."""
-    import nbformat
-
-    notebook = nbformat.read(path, 4)
-    for cell in notebook.cells:
+    for cell in nbformat.read(path, 4).cells:
         if cell.cell_type == "code" and "parameters" in cell.metadata.get("tags", []):
-            tree = ast.parse(cell.source)
-            assignments = [node for node in tree.body if isinstance(node, ast.Assign)]
+            assignments = [node for node in ast.parse(cell.source).body if isinstance(node, ast.Assign)]
             return {node.targets[0].id: ast.literal_eval(node.value) for node in assignments}
     return {}
 
@@ -102,6 +95,6 @@ def write_notebook(path: Path, notebook: nbformat.NotebookNode) -> None:
 
 
 def title(path: Path) -> str:
-    """The notebook's first heading."""
-    source = nbformat.read(path, 4).cells[0].source
-    return source.splitlines()[0].removeprefix("# ")
+    """The notebook's first heading, or else the name of its file."""
+    text = "\n".join(cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "markdown")
+    return next((line.removeprefix("# ") for line in text.splitlines() if line.startswith("# ")), path.stem)

@@ -10,26 +10,18 @@ from collections.abc import Iterable
 BLACK, GREY, BLUE, SKY, GREEN = "#000000", "#999999", "#0072B2", "#56B4E9", "#009E73"
 ORANGE, VERMILION, PURPLE = "#E69F00", "#D55E00", "#CC79A7"
 
-COLOURS = {
-    "random": GREY,
-    "supervised": BLACK,
-    "rotnet": BLUE,
-    "deepcluster": VERMILION,
-    "bigan": GREEN,
-    "jigsaw": PURPLE,
-    "pirl": SKY,
-    "jigsaw_resnet50": "#882255",
+_METHODS = {
+    "random": (GREY, "o"),
+    "supervised": (BLACK, "s"),
+    "rotnet": (BLUE, "^"),
+    "deepcluster": (VERMILION, "D"),
+    "bigan": (GREEN, "v"),
+    "jigsaw": (PURPLE, "P"),
+    "pirl": (SKY, "X"),
+    "jigsaw_resnet50": ("#882255", "p"),
 }
-MARKERS = {
-    "random": "o",
-    "supervised": "s",
-    "rotnet": "^",
-    "deepcluster": "D",
-    "bigan": "v",
-    "jigsaw": "P",
-    "pirl": "X",
-    "jigsaw_resnet50": "p",
-}
+COLOURS = {name: colour for name, (colour, _) in _METHODS.items()}
+MARKERS = {name: marker for name, (_, marker) in _METHODS.items()}
 """What trained a network, in the order that every picture and table keeps."""
 
 _VARIANTS = {"random, looked": (GREY, "o"), "rotnet, all": (SKY, "X"), "scattering": (ORANGE, "*")}
@@ -38,12 +30,11 @@ _OTHERS = (ORANGE, "#8B5A00", "#7A3B69", "#004D40", "#5E5E00", "#1A237E")  # for
 NETWORK_COLOURS = {"alexnet": BLUE, "resnet18": VERMILION, "resnet50": GREEN, "efficientnet_b0": PURPLE}
 NETWORK_MARKERS = {"alexnet": "o", "resnet18": "s", "resnet50": "D", "efficientnet_b0": "^"}
 
-PENS = (BLUE, VERMILION, GREEN, PURPLE, SKY)  # outlines of crops, in turn
+PENS = (BLUE, VERMILION, GREEN, PURPLE, SKY)  # in turn, for outlines of crops and lines that differ in nothing else
 RIGHT, WRONG, TRUTH = GREEN, VERMILION, BLUE
 COUNTED, LAW = "#9EC9E2", VERMILION  # a histogram, and the law that its numbers were drawn by
 FROZEN = "#BFE3F5"
 HAND_MADE = {"HOG": (ORANGE, "--"), "pixels": ("#7A3B69", ":")}  # with their dashes
-IN_TURN = (BLUE, VERMILION, GREEN, PURPLE)  # lines that differ in nothing else
 BARS = ((BLUE, ""), (ORANGE, "//"), (PURPLE, ".."))  # bars side by side, with their hatches
 ASIDE = "#555555"  # words beside the matter
 
