@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import stat
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from typing import Any
 import psutil
 
 from course_lib.grading.bubblewrap import Job
+from course_lib.grading.intake import open_regular
 from course_lib.grading.library import copy_library
 from course_lib.grading.records import MOST_RUNS, Rules
 from course_lib.grading.sandbox import limits, run
@@ -172,17 +172,9 @@ def read_claim(path: Path, limit: int) -> Any:
     No link is followed, no pipe is waited for, and nothing is unpickled.
     """
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
-        return None
-    found = os.fstat(handle)
-    if not stat.S_ISREG(found.st_mode) or found.st_size > limit:
-        os.close(handle)
-        return None
-    with os.fdopen(handle, "rb") as file:
-        try:
+        with open_regular(path) as file:
             content = file.read(limit + 1)
-            values = sum(content.count(mark) for mark in (b"[", b"{", b","))
-            return json.loads(content) if values <= _MOST_VALUES else None
-        except (OSError, ValueError, RecursionError):
-            return None
+        values = sum(content.count(mark) for mark in (b"[", b"{", b","))
+        return json.loads(content) if len(content) <= limit and values <= _MOST_VALUES else None
+    except (CourseError, OSError, ValueError, RecursionError):
+        return None
