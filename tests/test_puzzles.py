@@ -20,7 +20,7 @@ from course_lib.data.sources import Source, generate
 from course_lib.lessons.puzzles import (
     SOLVERS,
     by_edges,
-    distances,
+    distances_picture,
     explore_puzzle,
     puzzle_panel,
     seams,
@@ -76,11 +76,11 @@ def batch(n: int = 16, step: int = 1) -> Batch:
 def test_orders_are_distinct_and_farther_apart_than_random_ones(orders: Tensor) -> None:
     assert torch.equal(orders.sort(1).values, torch.arange(9).expand(60, 9))
     assert len(orders.unique(dim=0)) == 60
-    apart = distances(orders).float()
+    apart = torch.pdist(orders.float(), p=0)
     for seed in range(5):
         rng = np.random.default_rng(seed)
         random = torch.from_numpy(np.stack([rng.permutation(9) for _ in range(60)]))
-        others = distances(random).float()
+        others = torch.pdist(random.float(), p=0)
         assert apart.min() >= others.min() + 2 and apart.mean() > others.mean()
 
 
@@ -114,8 +114,8 @@ def test_each_choice_is_the_farthest_that_there_is() -> None:
 
 
 def test_distances_are_of_all_pairs() -> None:
-    few = torch.tensor([[0, 1, 2], [0, 2, 1], [2, 0, 1]])
-    assert distances(few).tolist() == [2, 3, 2]
+    few = torch.tensor([[*range(9)], [0, 2, 1, *range(3, 9)], [2, 0, 1, *range(3, 9)]])
+    assert "2 at least, 2.33 on average" in distances_picture({"few": few}).caption
 
 
 # Tiles

@@ -99,7 +99,7 @@ def test_frames_say_which_are_of_the_same_class() -> None:
             for i, (name, one) in enumerate(searches.items()):
                 right = [int(one.data.train_labels[k]) == label for k in one.nearest(query, layer)]
                 assert f"{name} {sum(right)} of {NEAREST}" in words
-                corners = [pixels[24 + 78 * i, 150 + 12 + 78 * (k + 1)] for k in range(NEAREST)]
+                corners = [pixels[24 + 78 * i, 150 + 78 * (k + 1)] for k in range(NEAREST)]
                 colours = [bytes.fromhex((RIGHT if good else WRONG)[1:]) for good in right]
                 assert [bytes(corner) for corner in corners] == colours
     assert len(shapes) == 1

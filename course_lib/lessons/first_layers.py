@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -14,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from course_lib.evidence.films import Film
-from course_lib.networks.filters import shapes_in_space
+from course_lib.networks.trunk import shapes_in_space
 from course_lib.pictures.drawing import Paper
 from course_lib.pictures.figures import filter_pixels, tile
 from course_lib.pictures.panel import WRAP, Panel, named_slider
@@ -112,25 +113,23 @@ def _bells(k: int) -> list[tuple[Tensor, Tensor, Tensor]]:
     middle = (k - 1) / 2
     places = torch.tensor([-0.25, 0.0, 0.25]) * k + middle
     found = []
-    for cy in places:
-        for cx in places:
-            y, x = torch.meshgrid(torch.arange(k) - cy, torch.arange(k) - cx, indexing="ij")
-            for width in (0.2 * k, 0.35 * k, 0.6 * k):
-                found.append((x, y, torch.exp(-(x.square() + y.square()) / (2 * width**2))))
+    for cy, cx, width in itertools.product(places, places, (0.2 * k, 0.35 * k, 0.6 * k)):
+        y, x = torch.meshgrid(torch.arange(k) - cy, torch.arange(k) - cx, indexing="ij")
+        found.append((x, y, torch.exp(-(x.square() + y.square()) / (2 * width**2))))
     return found
 
 
 _TITLE = 42  # pixels of the two lines above a sheet of filters
 
 
-def films_panel(left: Film, right: Film, share: float, columns: int = 8) -> tuple[np.ndarray, str]:
+def films_panel(left: Film, right: Film, share: float) -> tuple[np.ndarray, str]:
     """The first layers of two networks side by side at `share` of their trainings, in [0, 1]: pixels uint8, and words.
 
     The words have the measures of `filters.py` for each, and how well the two match, now and before their first step.
     """
     (one, one_step), (other, other_step) = left.at(share), right.at(share)
     halves = [
-        _titled(tile(filter_pixels(filters), columns, scale=max(1, 50 // filters.shape[-1])), film, step)
+        _titled(tile(filter_pixels(filters), 8, scale=max(1, 50 // filters.shape[-1])), film, step)
         for film, filters, step in ((left, one, one_step), (right, other, other_step))
     ]
     gap = np.full((halves[0].shape[0], 24, 3), 255, np.uint8)

@@ -23,6 +23,9 @@ from course_lib.support.palette import RIGHT, WRONG
 
 _NAMES = ("0°", "90°", "180°", "270°")
 _LARGE = 224  # pixels of the crop
+_ROWS, _COLUMNS, _GAP = 8, 12, 4  # groups, crops of each, and pixels between two
+_PAIRS = 9  # of codes
+_BEGINS = ("random codes", "codes of crops")
 
 
 def explore_turns(method: RotNet, data: CropDataset) -> Panel:
@@ -68,9 +71,6 @@ def _bars(shares: list[float], right: int) -> np.ndarray:
     return paper.pixels
 
 
-_GAP = 4
-
-
 def explore_groups(images: Tensor, features: Tensor, k: int = 30) -> Panel:
     """Group crops (n, 3, side, side) by their features (n, f), with sliders for k and for the seed of k-means."""
     groups = named_slider("k", k, widgets.IntSlider, min=2, max=min(200, len(images)))
@@ -78,36 +78,30 @@ def explore_groups(images: Tensor, features: Tensor, k: int = 30) -> Panel:
     return panel_over([groups, seed], lambda: groups_panel(images, features, groups.value, seed.value))
 
 
-def groups_panel(
-    images: Tensor, features: Tensor, k: int, seed: int = 0, rows: int = 8, columns: int = 12
-) -> tuple[np.ndarray, str]:
+def groups_panel(images: Tensor, features: Tensor, k: int, seed: int = 0) -> tuple[np.ndarray, str]:
     """Crops (n, 3, side, side) grouped by their features (n, f) into k groups, and of the largest the members nearest
     to the centre: pixels uint8 of one size for every k, and words."""
     found = kmeans(features, min(k, len(features)), seed=seed)
     counts = torch.bincount(found.labels, minlength=k)
-    shown = counts.topk(min(rows, k)).indices.tolist()
+    shown = counts.topk(min(_ROWS, k)).indices.tolist()
     distance = assign(features, found.centres)[1] + features.square().sum(1)
     side = images.shape[-1]
-    cells = np.full((rows, columns, side, side, 3), 255, np.uint8)
+    cells = np.full((_ROWS, _COLUMNS, side, side, 3), 255, np.uint8)
     for row, group in zip(cells, shown):
         members = (found.labels == group).nonzero()[:, 0]
-        members = members[distance[members].argsort()][:columns]
+        members = members[distance[members].argsort()][:_COLUMNS]
         row[: len(members)] = to_pixels(images[members])
     share = found.objective[-1] / features.square().sum()
     words = (
         f"{len(images):,} crops in k = {k} groups, the {len(shown)} largest with {counts.max()} to "
         f"{int(counts[shown[-1]])} crops each, one row per group; {share:.0%} of the features is left unexplained"
     )
-    return tile(cells.reshape(-1, side, side, 3), columns, max(1, 64 // side), _GAP), words
+    return tile(cells.reshape(-1, side, side, 3), _COLUMNS, max(1, 64 // side), _GAP), words
 
 
 def nearest(x: Tensor, centres: Tensor) -> Tensor:
     """The number (n,) of the centre (k, f) that is nearest to each row (n, f). Taught in notebook 03."""
     return assign(x, centres)[0]
-
-
-_PAIRS = 9
-_BEGINS = ("random codes", "codes of crops")
 
 
 def explore_codes(method: BiGAN, data: CropDataset, seed: int = 0) -> Panel:

@@ -29,7 +29,6 @@ from course_lib.pretext.puzzles import (
     assemble,
     cut,
     deal,
-    hamming,
     is_grey,
     order_of,
     places_of,
@@ -174,9 +173,9 @@ def distances_picture(sets: Mapping[str, Tensor]) -> Picture:
     figure = Figure(figsize=(6.4, 2.6), layout="constrained")
     axes, words, bars = figure.subplots(), [], {}
     for name, orders in sets.items():
-        apart = distances(orders)
-        bars[name] = (torch.bincount(apart.long(), minlength=TILES + 1) / len(apart)).tolist()
-        words.append(f"{name}: {apart.min():.0f} at least, {apart.float().mean():.2f} on average")
+        between = torch.pdist(orders.float(), p=0)  # Hamming distances of all pairs
+        bars[name] = (torch.bincount(between.long(), minlength=TILES + 1) / len(between)).tolist()
+        words.append(f"{name}: {between.min():.0f} at least, {between.mean():.2f} on average")
     _draw_bars(axes, bars)
     axes.set(
         xlabel="places in which two orders differ", ylabel="share of all pairs", xticks=range(TILES + 1), yscale="log"
@@ -269,8 +268,3 @@ def explore_puzzle(data: CropDataset, orders: Tensor) -> Panel:
         return puzzle_panel(data, number.value, tricks, orders[order.value], deal.value)
 
     return panel_over([number, order, gap, jitter, shift, deal, normalise, grey], draw)
-
-
-def distances(orders: Tensor) -> Tensor:
-    """Hamming distances between all pairs of orders (k, 9): (k * (k - 1) / 2,)."""
-    return torch.cat([hamming(order, orders[i + 1 :]) for i, order in enumerate(orders)])

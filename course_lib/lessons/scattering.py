@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from course_lib.data.datasets import LabelledImages, to_float
+from course_lib.probes.classifier import ProbeResult
 from course_lib.probes.frozen import FrozenMaps, begin_above
-from course_lib.probes.result import ProbeResult
 from course_lib.probes.transfer import Retrained, train_above
 from course_lib.profiles import Course
 from course_lib.support.errors import CourseError
@@ -25,6 +25,10 @@ from course_lib.support.files import cache_folder, hash_of_code, write_file
 
 SCALE = 2
 """J: the mean reaches over 2^J pixels, so that the map's side is 2^J times smaller, as after two layers with pools."""
+
+_ANGLES = 8  # L, kymatio's
+CHANNELS = 3 * (1 + SCALE * _ANGLES + _ANGLES**2 * SCALE * (SCALE - 1) // 2)
+"""Maps of a picture: for each colour the mean, J L of the first order and L^2 J (J - 1) / 2 of the second."""
 
 _BATCH = 50
 
@@ -34,18 +38,13 @@ def installed() -> bool:
     return find_spec("kymatio") is not None
 
 
-def channels(scale: int = SCALE, angles: int = 8) -> int:
-    """Maps a picture: for each colour the mean, J L of the first order and L^2 J (J - 1) / 2 of the second."""
-    return 3 * (1 + scale * angles + angles**2 * scale * (scale - 1) // 2)
-
-
-def scattering_maps(images: Tensor, scale: int = SCALE) -> Tensor:
+def scattering_maps(images: Tensor) -> Tensor:
     """The transform of pictures (n, 3, side, side) uint8: (n, 243, side / 4, side / 4) float16, colour by colour.
 
     Computed once for a set of pictures: it is kept in the cache folder, 31 kB a picture at 32 pixels, under the hash of
     the pixels and J. Raises CourseError where kymatio is not installed.
     """
-    key = hashlib.sha256(repr((tuple(images.shape), scale)).encode() + images.cpu().numpy().tobytes()).hexdigest()[:16]
+    key = hashlib.sha256(repr((tuple(images.shape), SCALE)).encode() + images.cpu().numpy().tobytes()).hexdigest()[:16]
     path = cache_folder() / f"scattering-{key}.safetensors"
     from safetensors import SafetensorError
     from safetensors.torch import load, save
@@ -53,7 +52,7 @@ def scattering_maps(images: Tensor, scale: int = SCALE) -> Tensor:
     if path.exists():
         with contextlib.suppress(SafetensorError, KeyError):  # a damaged file is computed again
             return load(path.read_bytes())["maps"].to(images.device)
-    maps = _transform(images, scale)
+    maps = _transform(images)
     try:
         write_file(path, save({"maps": maps.cpu()}))
     except CourseError as error:  # a full disk must not cost what was computed
@@ -62,7 +61,7 @@ def scattering_maps(images: Tensor, scale: int = SCALE) -> Tensor:
 
 
 @torch.inference_mode()
-def _transform(images: Tensor, scale: int) -> Tensor:
+def _transform(images: Tensor) -> Tensor:
     if not installed():
         raise CourseError("the scattering transform needs kymatio; install it with `pip install kymatio`")
     # Not `from kymatio.torch import Scattering2D`: in 0.3.0 that imports the three-dimensional transform too, which
@@ -70,9 +69,9 @@ def _transform(images: Tensor, scale: int) -> Tensor:
     from kymatio.scattering2d.frontend.torch_frontend import ScatteringTorch2D
 
     side = images.shape[-1]
-    scattering = ScatteringTorch2D(scale, (side, side)).to(images.device)
-    small = side // 2**scale
-    maps = torch.empty(len(images), channels(scale), small, small, dtype=torch.float16, device=images.device)
+    scattering = ScatteringTorch2D(SCALE, (side, side)).to(images.device)
+    small = side // 2**SCALE
+    maps = torch.empty(len(images), CHANNELS, small, small, dtype=torch.float16, device=images.device)
     for some, into in zip(images.split(_BATCH), maps.split(_BATCH)):
         into.copy_(scattering(to_float(some).contiguous()).flatten(1, 2))
     return maps
@@ -95,8 +94,8 @@ def retrain_scattering(data: LabelledImages, course: Course, steps: int = 0) -> 
     data = data.to(course.device)
     new = begin_above(None, 0, course)
     conv, *rest = new.conv3
-    conv = nn.Conv2d(channels(), conv.out_channels, conv.kernel_size, padding=conv.padding, bias=False)
-    new.conv3 = nn.Sequential(nn.BatchNorm2d(channels(), _LEAST_SPREAD), conv, *rest)
+    conv = nn.Conv2d(CHANNELS, conv.out_channels, conv.kernel_size, padding=conv.padding, bias=False)
+    new.conv3 = nn.Sequential(nn.BatchNorm2d(CHANNELS, _LEAST_SPREAD), conv, *rest)
     method = Retrained(new, 2, len(data.classes), course.profile.hidden).to(course.device)
     return train_above(
         "scattering", 2, method, scattered, data, course, steps, {"scattering": hash_of_code("lessons/scattering.py")}

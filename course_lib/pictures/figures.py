@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -135,24 +135,21 @@ def filter_pixels(filters: Tensor) -> np.ndarray:
     return to_pixels(filters / strongest)
 
 
-def filter_sheet(filters: Tensor, caption: str, columns: int = 8, scale: int = 6) -> Picture:
+def filter_sheet(filters: Tensor, caption: str, scale: int = 6) -> Picture:
     """First-layer filters (n, 3, k, k) side by side."""
-    return Picture(tile(filter_pixels(filters), columns, scale), caption)
+    return Picture(tile(filter_pixels(filters), 8, scale), caption)
 
 
-def compare_filters(sets: dict[str, Tensor], caption: str, columns: int = 8, scale: int = 6) -> Picture:
+def compare_filters(sets: dict[str, Tensor], caption: str) -> Picture:
     """First-layer filters (n, 3, k, k) of several networks, one panel each, under their names; three in a row."""
-    sheets = [tile(filter_pixels(filters), columns, scale) for filters in sets.values()]
-    height, width = sheets[0].shape[:2]
-    figure = _side_by_side(sheets, min(len(sheets), 3), 3.6, 3.5 * height / width + 0.4)
-    for axes, name in zip(figure.axes, sets):
-        axes.set_title(name)
-    return Picture(figure, caption)
+    sheets = {name: tile(filter_pixels(filters), 8, 6) for name, filters in sets.items()}
+    height, width = next(iter(sheets.values())).shape[:2]
+    return Picture(side_by_side(sheets, 3.6, 3.5 * height / width + 0.4, columns=min(len(sheets), 3)), caption)
 
 
-def answers(images: Tensor, given: Sequence[str], right: Sequence[str], columns: int = 8) -> Picture:
+def answers(images: Tensor, given: Sequence[str], right: Sequence[str]) -> Picture:
     """Pictures (n, 3, side, side) with the network's answer over each: a tick where it is right, a cross where not."""
-    figure = _side_by_side(to_pixels(images), columns, 1.2, 1.45)
+    figure = side_by_side(dict(enumerate(to_pixels(images))), 1.2, 1.45, columns=8)
     for axes, said, true in zip(figure.axes, given, right):
         mark, colour = ("✓", RIGHT) if said == true else ("✗", WRONG)
         axes.set_title(f"{mark} {said}", color=colour, fontsize=10)
@@ -160,12 +157,14 @@ def answers(images: Tensor, given: Sequence[str], right: Sequence[str], columns:
     return Picture(figure, f"The network's answers for {len(images)} crops; {count} of them are right")
 
 
-def _side_by_side(pictures: Sequence[np.ndarray], columns: int, width: float, height: float) -> Figure:
-    """Pixels in rows of `columns`, each of so many inches, with room for a title."""
+def side_by_side(pictures: Mapping[Any, np.ndarray], width: float, height: float, columns: int = 0) -> Figure:
+    """Pixels under their names in rows of `columns`, all in one row for 0; width, height: inches of each."""
+    columns = columns or len(pictures)
     rows = -(-len(pictures) // columns)
     figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
     for axes in figure.subplots(rows, columns, squeeze=False).flat:
         axes.axis("off")
-    for axes, pixels in zip(figure.axes, pictures):
-        axes.imshow(pixels, interpolation="nearest")
+    for axes, (name, pixels) in zip(figure.axes, pictures.items()):
+        axes.imshow(pixels, interpolation="nearest", cmap="gray")
+        axes.set_title(name, fontsize=10)
     return figure

@@ -23,9 +23,9 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from course_lib.lessons.one_example.exemplar import widest_margin
-from course_lib.pictures.figures import Picture
+from course_lib.pictures.figures import Picture, side_by_side
 from course_lib.pictures.panel import Panel, named_slider, panel_over
-from course_lib.support.palette import IN_TURN, RIGHT, WRONG
+from course_lib.support.palette import PENS, RIGHT, WRONG
 
 ALPHA, BETA, COST = 1e-3, 1 - 1e-3, 1.0
 """As in the authors' code."""
@@ -42,8 +42,7 @@ def normalised(patches: Tensor) -> Tensor:
 def whitener(spectra: Tensor, alpha: float, beta: float) -> Tensor:
     """S = alpha + beta D for spectra (n, h, w): (h, w).
 
-    alpha alone asks for a margin only; beta for a sharp peak. Raises ValueError where one
-    is negative or both are zero.
+    alpha alone asks for a margin only; beta for a sharp peak. Raises ValueError where one is negative or both are zero.
     """
     if min(alpha, beta) < 0 or not alpha + beta:
         raise ValueError(f"alpha and beta must not be negative, and not both zero, got {alpha} and {beta}")
@@ -64,18 +63,11 @@ def correlation_filter(
     s = whitener(spectra, alpha, beta)
     a = torch.ones(1, dtype=torch.float64)
     if len(negatives):
-        a = _weights_of_examples(spectra, s, cost)
+        white = torch.view_as_real(spectra / s.sqrt()).flatten(1)
+        labels = torch.tensor([1] + [-1] * len(negatives))
+        a = widest_margin(white @ white.T, labels, cost)[0]
     h = torch.fft.ifft2((a[:, None, None] * spectra).sum(0) / s, norm="ortho").real
     return (h / h.norm().clamp(min=1e-12)).float()
-
-
-def _weights_of_examples(spectra: Tensor, s: Tensor, cost: float) -> Tensor:
-    """The signed dual coefficients (n,) of the support vector machine on whitened spectra, of which the first is the
-    positive one."""
-    white = torch.view_as_real(spectra / s.sqrt()).flatten(1)
-    labels = torch.full((len(white),), -1)
-    labels[0] = 1
-    return widest_margin(white @ white.T, labels, cost)[0]
 
 
 def correlate(image: Tensor, template: Tensor) -> Tensor:
@@ -162,15 +154,9 @@ _LARGE, _GAP = 256, 8  # pixels of the frame, the filter and the plane, and betw
 
 def planes(frame: Tensor, found: Mapping[str, tuple[Tensor, Peak]], caption: str) -> Picture:
     """A grey frame (H, W), and beside it the correlation plane of each filter with its peak circled."""
-    figure = Figure(figsize=(2.6 * (1 + len(found)), 2.8), layout="constrained")
-    first, *others = figure.subplots(1, 1 + len(found))
-    first.imshow(frame.numpy(), cmap="gray")
-    first.set(xticks=[], yticks=[])
-    first.set_title("the frame", fontsize=10)
-    for axes, (name, (plane, peak)) in zip(others, found.items()):
-        axes.imshow(plane.numpy(), cmap="gray")
-        axes.set(xticks=[], yticks=[])
-        axes.set_title(f"{name}: {peak.sharpness:.0f}", fontsize=10)
+    panels = {f"{name}: {peak.sharpness:.0f}": plane.numpy() for name, (plane, peak) in found.items()}
+    figure = side_by_side({"the frame": frame.numpy()} | panels, 2.6, 2.8)
+    for axes, (_, peak) in zip(figure.axes[1:], found.values()):
         axes.plot(peak.x, peak.y, "o", markersize=14, markerfacecolor="none", markeredgecolor=WRONG, markeredgewidth=2)
     each = "; ".join(f"{name} {p.sharpness:.1f} at ({p.x}, {p.y})" for name, (_, p) in found.items())
     return Picture(figure, f"{caption}. Peak-to-sidelobe ratio and place of the peak: {each}")
@@ -180,7 +166,7 @@ def track_errors(tracks: Mapping[str, Track], true: Tensor, caption: str) -> Pic
     """How far each filter was from the true centres (n, 2), frame by frame, in pixels; drawn up to 40."""
     figure = Figure(figsize=(8, 2.8), layout="constrained")
     axes, words = figure.subplots(), []
-    for (name, track), colour, dash in zip(tracks.items(), IN_TURN, _DASHES):
+    for (name, track), colour, dash in zip(tracks.items(), PENS, _DASHES):
         errors = track.errors(true)
         axes.plot(errors.clamp(max=_LIMIT).numpy(), color=colour, linestyle=dash, label=name)
         words.append(f"{name} median {errors.median():.1f}, lost by more than 5 in {(errors > 5).float().mean():.0%}")
@@ -222,7 +208,7 @@ def filter_panel(
     peak = find_peak(plane)
     found = torch.tensor([peak.x + width / 2, peak.y + height / 2])
     scale = _LARGE / frame.shape[1]
-    pictures = [_enlarged(_grey_pixels(some)) for some in (frame, template, plane)]
+    pictures = [_enlarged(some) for some in (frame, template, plane)]
     pictures[0] = _marked(pictures[0], found * scale, true * scale)
     gap = np.full((_LARGE, _GAP, 3), 255, np.uint8)
     words = (
@@ -233,17 +219,11 @@ def filter_panel(
     return np.concatenate([pictures[0], gap, pictures[1], gap, pictures[2]], 1), words
 
 
-def _enlarged(pixels: np.ndarray) -> np.ndarray:
-    """Pixels (h, w, 3) at _LARGE x _LARGE, each as a block."""
-    rows, columns = (torch.arange(_LARGE) * size // _LARGE for size in pixels.shape[:2])
-    return pixels[rows.numpy()][:, columns.numpy()]
-
-
-def _grey_pixels(values: Tensor) -> np.ndarray:
-    """Numbers (H, W) as grey pixels (H, W, 3) uint8, from their least to their greatest."""
+def _enlarged(values: Tensor) -> np.ndarray:
+    """Numbers (H, W) as grey pixels from their least to their greatest, each as a block: (_LARGE, _LARGE, 3) uint8."""
     low, high = values.min(), values.max()
-    grey = ((values - low) / (high - low).clamp(min=1e-12) * 255).round().byte()
-    return np.repeat(grey.numpy()[:, :, None], 3, 2)
+    grey = Image.fromarray(((values - low) / (high - low).clamp(min=1e-12) * 255).round().byte().numpy())
+    return np.asarray(grey.convert("RGB").resize((_LARGE, _LARGE), Image.Resampling.NEAREST))
 
 
 def _marked(pixels: np.ndarray, found: Tensor, true: Tensor) -> np.ndarray:

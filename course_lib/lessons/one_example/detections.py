@@ -98,13 +98,9 @@ class HogPyramid:
 def by_cell(blocks: Tensor) -> Tensor:
     """What a map or a template (36, rows, columns) says of each cell and direction: (9, rows + 1, columns + 1), the
     mean over the blocks that the cell is in. For pictures."""
-    rows, columns = blocks.shape[1:]
-    parts = blocks.view(BLOCK, BLOCK, DIRECTIONS, rows, columns)
-    sums, counts = torch.zeros(DIRECTIONS, rows + 1, columns + 1), torch.zeros(rows + 1, columns + 1)
-    for down in range(BLOCK):
-        for right in range(BLOCK):
-            sums[:, down : down + rows, right : right + columns] += parts[down, right]
-            counts[down : down + rows, right : right + columns] += 1
+    size = (blocks.shape[1] + 1, blocks.shape[2] + 1)
+    parts = blocks.view(BLOCK**2, DIRECTIONS, -1).transpose(0, 1).flatten(0, 1)
+    sums, counts = (F.fold(each, size, BLOCK) for each in (parts, torch.ones_like(parts)))
     return sums / counts
 
 

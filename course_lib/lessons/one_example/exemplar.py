@@ -140,8 +140,7 @@ def fit_svm(
     across = negatives @ positive
     first = torch.cat([positive.square().sum()[None], across])
     products = torch.cat([first[None], torch.cat([across[:, None], among], 1)])
-    labels = torch.full((len(products),), -1)
-    labels[0] = 1
+    labels = torch.tensor([1] + [-1] * len(negatives))
     a, bias = widest_margin(products, labels, cost, weight)
     return a[0] * positive + a[1:] @ negatives, bias
 
@@ -171,7 +170,9 @@ def mine(
         template = Template(w.view_as(exemplar), bias)
         value = objective(w, bias, x, negatives, cost * weight, cost).item()
         done.append(Round(template, hard, len(negatives), value))
-        nearest = _nearest(negatives @ w + bias)
+        scores = negatives @ w + bias
+        supporting = max(1, int((scores >= -1 - 1e-3).sum()))
+        nearest = scores.argsort(descending=True)[: min(_KEPT * supporting, _MOST)]
         kept, negatives = [(kept + new)[i] for i in nearest.tolist()], negatives[nearest]
     return done
 
@@ -183,12 +184,6 @@ def _new_negatives(
     ones there are in all."""
     found = [hardest(template, features, {i for k, i in kept if k == m}) for m, features in enumerate(maps)]
     return [(m, i) for m, (numbers, _) in enumerate(found) for i in numbers], sum(count for _, count in found)
-
-
-def _nearest(scores: Tensor) -> Tensor:
-    """The numbers of the negatives that stay, by their scores (n,): the support vectors, and some more."""
-    supporting = int((scores >= -1 - 1e-3).sum())
-    return scores.argsort(descending=True)[: min(_KEPT * max(supporting, 1), _MOST)]
 
 
 @dataclass(frozen=True)

@@ -82,18 +82,16 @@ def make_hunt(
     such as the one that a network was trained on.
     """
     others = [name for name in PHOTOGRAPHS if name not in (*photographs, without)]
-    source, known, strange = (_source(names) for names in (photographs, others[::2], others[1::2]))
+    source, known, strange = (
+        Source.from_images([shrink(read_photograph(name), _LONGEST) for name in names], ", ".join(names))
+        for names in (photographs, others[::2], others[1::2])
+    )
     found = _places(source, places, seed)
     seen = VIEWS.sample_within(found[torch.arange(places).repeat_interleave(views)], seed + 1)
     return Hunt(
         *(render(source, crops, side, torch.uint8) for crops in (found, seen)),
         *(render(some, PLACES.sample(some, negatives, seed + 2), side, torch.uint8) for some in (known, strange)),
     )
-
-
-def _source(photographs: Sequence[str]) -> Source:
-    images = [shrink(read_photograph(name), _LONGEST) for name in photographs]
-    return Source.from_images(images, ", ".join(photographs))
 
 
 def _places(source: Source, count: int, seed: int) -> Crops:
@@ -190,23 +188,15 @@ def precision_by_layer(precisions: Mapping[tuple[str, str], Tensor], chance: flo
     figure = Figure(figsize=(7.5, 3.6), layout="constrained")
     axes, words = figure.subplots(), []
     for name in dict.fromkeys(who for who, layer in precisions if layer):
-        some = [precisions[name, layer] for layer in LAYERS]
-        means, errors = ([float(value) for value in each] for each in (map(_mean, some), map(_error, some)))
+        some = torch.stack([precisions[name, layer] for layer in LAYERS], 1)
+        means, errors = some.mean(0).tolist(), (some.std(0) / len(some) ** 0.5).tolist()
         axes.errorbar(LAYERS, means, errors, color=COLOURS.get(name), marker=MARKERS.get(name), capsize=3, label=name)
         words.append(f"{name} " + ", ".join(f"{layer} {mean:.2f}" for layer, mean in zip(LAYERS, means)))
     for name, (colour, dash) in HAND_MADE.items():
-        axes.axhline(level := _mean(precisions[name, ""]), color=colour, linestyle=dash, label=name)
+        axes.axhline(level := float(precisions[name, ""].mean()), color=colour, linestyle=dash, label=name)
         words.append(f"{name} {level:.2f}")
     axes.axhline(chance, color="black", linewidth=1, label="chance")
     axes.set(ylabel="average precision", ylim=(0, 1), title=caption)
     axes.grid(axis="y", alpha=0.3)
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
     return Picture(figure, f"{caption}. Mean over places: {'; '.join(words)}; chance {chance:.2f}")
-
-
-def _mean(values: Tensor) -> float:
-    return float(values.mean())
-
-
-def _error(values: Tensor) -> float:
-    return float(values.std() / len(values) ** 0.5)

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from course_lib.lessons.one_example.detections import DIRECTIONS, HogPyramid, by_cell, detect, suppress
 from course_lib.lessons.one_example.exemplar import Round, Template, mine
-from course_lib.pictures.figures import Picture, to_pixels
+from course_lib.pictures.figures import Picture, side_by_side, to_pixels
 from course_lib.pictures.panel import Panel, named_slider, panel_over
-from course_lib.support.palette import IN_TURN, RIGHT, WRONG
+from course_lib.support.palette import PENS, RIGHT, WRONG
 
 _CELL, _GAP = 24, 8  # pixels of a cell of strokes, and between two pictures
 _DASH = 8  # pixels of a dash, and between two
@@ -32,12 +32,7 @@ def templates(image: Tensor, box: Tensor, exemplar: Tensor, made: Mapping[str, T
     panels = {"the one example": patch, "its edges": strokes(exemplar)}
     for name, one in made.items():
         panels |= {f"{name} wants": strokes(one.weights), f"{name} avoids": strokes(-one.weights)}
-    figure = Figure(figsize=(1.9 * len(panels), 2.2), layout="constrained")
-    for axes, (name, pixels) in zip(figure.subplots(1, len(panels)), panels.items()):
-        axes.imshow(pixels)
-        axes.set(xticks=[], yticks=[])
-        axes.set_title(name, fontsize=10)
-    return Picture(figure, f"{caption}. From left to right: {', '.join(panels)}")
+    return Picture(side_by_side(panels, 1.9, 2.2), f"{caption}. From left to right: {', '.join(panels)}")
 
 
 def strokes(weights: Tensor) -> np.ndarray:
@@ -61,8 +56,8 @@ def mining_picture(rounds: Sequence[Round], caption: str) -> Picture:
     hard, used = [one.hard for one in rounds], [one.used for one in rounds]
     figure = Figure(figsize=(6, 2.6), layout="constrained")
     axes, numbers = figure.subplots(), range(1, len(rounds) + 1)
-    axes.plot(numbers, hard, color=IN_TURN[1], marker="o", label="new hard negatives")
-    axes.plot(numbers, used, color=IN_TURN[0], marker="s", linestyle="--", label="negatives fitted to")
+    axes.plot(numbers, hard, color=PENS[1], marker="o", label="new hard negatives")
+    axes.plot(numbers, used, color=PENS[0], marker="s", linestyle="--", label="negatives fitted to")
     axes.set(yscale="log", xlabel="round", ylabel="windows", xticks=list(numbers))
     axes.legend(frameon=False)
     each = "; ".join(f"round {i}: {h:,} and {u:,}" for i, h, u in zip(numbers, hard, used))

@@ -6,10 +6,8 @@ Taught in notebook 11.
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -145,7 +143,11 @@ class Detector(Method):
         device = batch.index.device
         images = [image.to(device) for image, _ in pairs]
         targets = [{"boxes": true.boxes.to(device), "labels": true.labels.to(device)} for _, true in pairs]
-        with _own_numbers(batch, device), torch.autocast(device.type, enabled=False):  # boxes want all of float32
+        # torchvision draws boxes from torch's generator; here they depend on (seed, example) alone.
+        own = int(np.random.SeedSequence((batch.seed, batch.first)).generate_state(1)[0])
+        generators = torch.random.fork_rng([device] if device.type == "cuda" else [])
+        with generators, torch.autocast(device.type, enabled=False):  # boxes want all of float32
+            torch.manual_seed(own)
             losses = self.network(images, targets)
         return sum(losses.values()), (-losses["loss_classifier"].detach()).exp()
 
@@ -191,7 +193,8 @@ def train_detector(
     recipe, size = Detector.RECIPES[course.profile.name], SIZES[course.profile.name]
     recipe = replace(recipe, steps=steps or recipe.steps)
     facts = {"recipe": asdict(recipe), "size": asdict(size), "profile": asdict(course.profile), "seed": course.seed}
-    facts |= {"trunk": hash_weights(trunk), "data": _hash_data(data)}
+    truth = [(path, true.boxes.tolist(), true.labels.tolist()) for path, true in zip(data.files.images, data.truth)]
+    facts |= {"trunk": hash_weights(trunk), "data": (data.classes, truth)}
     key = hash_of(facts | {"code": hash_of_spine("probes", "lessons/uses")})
     torch.manual_seed(course.seed)
     detector = Detector(copy.deepcopy(trunk), data.classes, size).to(course.device)
@@ -216,16 +219,3 @@ def mirrored(boxes: Tensor, width: int) -> Tensor:
     """Boxes (n, 4) as they are in the mirror image of a picture of this width."""
     left, top, right, bottom = boxes.unbind(1)
     return torch.stack([width - right, top, width - left, bottom], 1)
-
-
-@contextlib.contextmanager
-def _own_numbers(batch: Batch, device: torch.device) -> Iterator[None]:
-    """torchvision draws the boxes of a loss from torch's generator; here they depend on (seed, example) alone."""
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(int(np.random.SeedSequence((batch.seed, batch.first)).generate_state(1)[0]))
-        yield
-
-
-def _hash_data(data: BoxedPictures) -> str:
-    facts = [(path, true.boxes.tolist(), true.labels.tolist()) for path, true in zip(data.files.images, data.truth)]
-    return hashlib.sha256(repr((data.classes, facts)).encode()).hexdigest()

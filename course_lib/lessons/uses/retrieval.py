@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 import ipywidgets as widgets
 import numpy as np
 import torch.nn.functional as F
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageOps
 from torch import Tensor
 
 from course_lib.data.datasets import LabelledImages
 from course_lib.networks.trunk import Trunk
-from course_lib.pictures.figures import Picture, to_pixels
+from course_lib.pictures.drawing import Paper
+from course_lib.pictures.figures import Picture, tile, to_pixels
 from course_lib.pictures.panel import WRAP, Panel, named_slider, panel_over
 from course_lib.probes.classifier import standardise
 from course_lib.probes.features import NUMBERS, pooled_features
@@ -100,38 +101,40 @@ def search_panel(searches: Mapping[str, Search], query: int, layer: str) -> tupl
     A frame's colour says whether the class is the query's; where it is not, there is a cross as well. Pixels (height,
     width, 3) uint8, and words.
     """
-    data = next(iter(searches.values())).data
-    label, step = int(data.test_labels[query]), _TILE + 2 * _FRAME + _GAP
-    canvas = Image.new("RGB", (_LEFT + step * (NEAREST + 1) + 2 * _GAP, _TOP + step * len(searches)), "white")
-    pen, font, said = ImageDraw.Draw(canvas), ImageFont.load_default(13), []
-    pen.text((_LEFT, 4), "asked for", fill="black", font=font)
-    pen.text((_LEFT + step + 2 * _GAP, 4), f"found by {layer}, the most alike first", fill="black", font=font)
-    for row, (name, search) in enumerate(searches.items()):
-        top = _TOP + row * step
-        pen.text((_LEFT - 10, top + step // 2), name, fill="black", font=font, anchor="rm")
-        canvas.paste(_thumbnail(data.test_images[query]), (_LEFT + _FRAME, top + _FRAME))
+    data, cells, said = next(iter(searches.values())).data, [], []
+    label = int(data.test_labels[query])
+    for name, search in searches.items():
         found = search.nearest(query, layer)
-        for place, i in enumerate(found):
-            left = _LEFT + 2 * _GAP + step * (place + 1)
-            _framed(canvas, pen, data.train_images[i], left, top, int(data.train_labels[i]) == label)
-        right = sum(int(data.train_labels[i]) == label for i in found)
-        said.append(f"{name} {right} of {NEAREST}")
-    return np.asarray(canvas), f"{data.classes[label]} asked for, by {layer}: of the same class are {', '.join(said)}"
+        right = (data.train_labels[found] == label).tolist()
+        cells.append(_framed(data.test_images[query], None))
+        cells += [_framed(data.train_images[i], same) for i, same in zip(found, right)]
+        said.append(f"{name} {sum(right)} of {NEAREST}")
+    sheet = tile(np.stack(cells), 1 + NEAREST, gap=_GAP)
+    step = sheet.shape[1] / (1 + NEAREST)
+    paper = Paper(_LEFT + sheet.shape[1], _TOP + len(sheet), left=_LEFT)
+    paper.write(_LEFT, 4, "asked for", "la")
+    paper.write(_LEFT + step, 4, f"found by {layer}, the most alike first", "la")
+    for row, name in enumerate(searches):
+        paper.name(_TOP + (row + 0.5) * step, name)
+    pixels = paper.pixels
+    pixels[_TOP:, _LEFT:] = sheet
+    return pixels, f"{data.classes[label]} asked for, by {layer}: of the same class are {', '.join(said)}"
 
 
 def _thumbnail(image: Tensor) -> Image.Image:
     return Image.fromarray(to_pixels(image[None])[0]).resize((_TILE, _TILE), Image.Resampling.NEAREST)
 
 
-def _framed(canvas: Image.Image, pen: ImageDraw.ImageDraw, image: Tensor, left: int, top: int, right: bool) -> None:
-    far, colour = _TILE + 2 * _FRAME, RIGHT if right else WRONG
-    pen.rectangle((left, top, left + far - 1, top + far - 1), fill=colour)
-    canvas.paste(_thumbnail(image), (left + _FRAME, top + _FRAME))
-    if not right:
-        x, y = left + far - 16, top + 4
+def _framed(image: Tensor, right: bool | None) -> np.ndarray:
+    """A picture in a frame that says whether it is right, with a cross where it is not; white for neither."""
+    colour = {None: "white", True: RIGHT, False: WRONG}[right]
+    canvas = ImageOps.expand(_thumbnail(image), _FRAME, colour)
+    if right is False:
+        pen, x, y = ImageDraw.Draw(canvas), canvas.width - 16, 4
         for ends in ((x, y, x + 11, y + 11), (x, y + 11, x + 11, y)):
             pen.line(ends, fill="white", width=5)
             pen.line(ends, fill=colour, width=3)
+    return np.asarray(canvas)
 
 
 def explore_search(searches: Mapping[str, Search]) -> Panel:

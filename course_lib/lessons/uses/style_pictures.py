@@ -7,7 +7,7 @@ from typing import Any
 
 import ipywidgets as widgets
 import numpy as np
-from matplotlib.figure import Figure
+import torch
 from PIL import Image
 from torch import Tensor
 
@@ -16,7 +16,7 @@ from course_lib.lessons.crops.sliders import source_from_bytes, uploads
 from course_lib.lessons.uses.style import Examples, Transfer, load_picture, square, transfer
 from course_lib.networks.alexnet import LAYERS
 from course_lib.networks.trunk import Trunk
-from course_lib.pictures.figures import Picture, to_pixels
+from course_lib.pictures.figures import Picture, side_by_side, to_pixels
 from course_lib.pictures.panel import Panel, named_slider, panel_over
 
 _LARGE, _GAP = 240, 6  # pixels of each picture in the panel, and between two
@@ -27,13 +27,11 @@ _LOOK = {"width": "210px"}
 def transfers_picture(content: Tensor, style: Tensor, made: Mapping[str, Transfer], title: str) -> Picture:
     """A content and a style picture (3, side, side), then what each network made of the two."""
     panels = {"content": content, "style": style} | {name: one.image for name, one in made.items()}
-    figure = Figure(figsize=(1.9 * len(panels), 2.3), layout="constrained")
-    for axes, (name, image) in zip(figure.subplots(1, len(panels)), panels.items()):
-        axes.imshow(to_pixels(image[None])[0], interpolation="nearest")
-        axes.set(xticks=[], yticks=[])
-        axes.set_title(name, fontsize=10)
+    pixels = dict(zip(panels, to_pixels(torch.stack([image.cpu() for image in panels.values()]))))
     each = "; ".join(f"{name}: {_missing(one)}" for name, one in made.items())
-    return Picture(figure, f"{title}, each judged by its own network. {each}" if made else title)
+    return Picture(
+        side_by_side(pixels, 1.9, 2.3), f"{title}, each judged by its own network. {each}" if made else title
+    )
 
 
 def _missing(made: Transfer) -> str:
