@@ -7,17 +7,13 @@ from collections.abc import Callable
 import torch
 from torch import Generator, Tensor
 
-from course_lib.exercises.drawing import between, whole
+from course_lib.exercises.drawing import between, for_each, whole
 from course_lib.exercises.exercise import of_number, of_tensor
 from course_lib.lessons.uses.precision import average_precision, overlap, precision_recall
 
 
-def _boxes(draws: Generator) -> list[tuple]:
+def _boxes(n: int, m: int, draws: Generator) -> tuple[Tensor, Tensor]:
     """Boxes some of which share much, some little, some nothing, beside, above and diagonally from each other."""
-    return [_two_lists(n, m, draws) for n, m in ((4, 3), (3, 5))]
-
-
-def _two_lists(n: int, m: int, draws: Generator) -> tuple[Tensor, Tensor]:
     boxes = _some_boxes(between(0, 20, 2 * n, draws).view(n, 2), draws)
     others = _some_boxes(between(0, 20, 2 * m, draws).view(m, 2), draws)
     others[0] = boxes[0] + between(1, 3, 4, draws)  # much
@@ -54,12 +50,8 @@ def _with_last_pixel(boxes: Tensor, others: Tensor) -> Tensor:
     return overlap(boxes + longer, others + longer)
 
 
-def _detections(draws: Generator) -> list[tuple]:
+def _detections(n: int, draws: Generator) -> tuple[Tensor, int]:
     """Which detections are right, more often among the surest, and how many objects there are: more than were found."""
-    return [_some_detections(n, draws) for n in (14, 18, 23)]
-
-
-def _some_detections(n: int, draws: Generator) -> tuple[Tensor, int]:
     chances = torch.linspace(0.9, 0.3, n)
     right = torch.rand(n, generator=draws) < chances
     right[1], right[2], right[-3] = False, True, True  # so that precision falls and rises again
@@ -80,7 +72,7 @@ def _eleven(right: Tensor, positives: int) -> float:
 BOXES = {
     "11.overlap": of_tensor(
         overlap,
-        _boxes,
+        for_each(_boxes, (4, 3), (3, 5)),
         {
             "Boxes apart in both directions have two negative sides, whose product is positive: clamp them at 0.": (
                 _by_areas(lambda shared, one, other: shared / (one + other - shared), -torch.inf)
@@ -106,7 +98,7 @@ BOXES = {
     ),
     "11.average": of_number(
         average_precision,
-        _detections,
+        for_each(_detections, (14,), (18,), (23,)),
         {
             "You divide by what was found; objects that were missed count as well.": (
                 lambda right, n: average_precision(right, int(right.sum()))

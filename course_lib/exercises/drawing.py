@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Generator, Tensor
+
+
+def for_each(one: Callable[..., tuple], *sizes: tuple) -> Callable[[Generator], list[tuple]]:
+    """Draws a question of each size, as `one(*size, draws)` makes it."""
+    return lambda draws: [one(*size, draws) for size in sizes]
 
 
 def between(low: float, high: float, n: int, draws: Generator) -> Tensor:

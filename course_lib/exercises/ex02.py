@@ -10,19 +10,15 @@ from torch import Generator, Tensor
 
 from course_lib.data.crops import product, turned_maps
 from course_lib.exercises.compare import difference, each, two_means
-from course_lib.exercises.drawing import between
+from course_lib.exercises.drawing import between, for_each
 from course_lib.exercises.exercise import Quiz, of_any, of_tensor
 from course_lib.pretext.rotnet import TURNS, four_turns, turn_loss
 
 
-def _pictures_to_turn(draws: Generator) -> list[tuple]:
-    return [(_pictures(2, 8, draws),), (_pictures(3, 12, draws),)]
-
-
-def _pictures(n: int, side: int, draws: Generator) -> Tensor:
+def _pictures(n: int, side: int, draws: Generator) -> tuple[Tensor]:
     """Smooth pictures (n, 3, side, side) in [-1, 1], none of which looks the same turned or mirrored."""
     coarse = torch.rand(n, 3, 3, 3, generator=draws) * 2 - 1
-    return F.interpolate(coarse, size=side, mode="bilinear", align_corners=True)
+    return (F.interpolate(coarse, size=side, mode="bilinear", align_corners=True),)
 
 
 def _second_mirrored(given: Tensor, expected: Tensor, images: Tensor) -> str:
@@ -30,13 +26,10 @@ def _second_mirrored(given: Tensor, expected: Tensor, images: Tensor) -> str:
     return "" if difference(given[: len(mirrored)], mirrored) else "Your second is a mirror image, not a turn."
 
 
-def _logits(draws: Generator) -> list[tuple]:
-    """Logits of some pictures in four turns, of which most name the right turn, but not all."""
-    questions = []
-    for n in (5, 8):
-        right = F.one_hot(torch.arange(TURNS).repeat_interleave(n)).float()
-        questions.append((2 * right + torch.randn(TURNS * n, TURNS, generator=draws),))
-    return questions
+def _logits(n: int, draws: Generator) -> tuple[Tensor]:
+    """Logits of n pictures in four turns, of which most name the right turn, but not all."""
+    right = F.one_hot(torch.arange(TURNS).repeat_interleave(n)).float()
+    return (2 * right + torch.randn(TURNS * n, TURNS, generator=draws),)
 
 
 def _explain_loss(given: Any, logits: Tensor) -> str:
@@ -64,16 +57,13 @@ def _by_picture(logits: Tensor) -> tuple[Tensor, Tensor]:
     return F.cross_entropy(logits, turns), (logits.argmax(1) == turns).float().mean()
 
 
-def _maps(draws: Generator) -> list[tuple]:
-    """Maps of crops that are clearly wider than high, and each number of quarter turns."""
-    questions = []
-    for quarter_turns, n in ((1, 2), (2, 3), (3, 2)):
-        angle, wide, high = between(0.2, 0.6, n, draws), between(60, 90, n, draws), between(20, 40, n, draws)
-        cos, sin = angle.cos(), angle.sin()
-        centre = between(100, 300, n, draws), between(80, 200, n, draws)
-        rows = [wide * cos, -high * sin, centre[0], wide * sin, high * cos, centre[1]]
-        questions.append((torch.stack(rows, 1).view(n, 2, 3), quarter_turns))
-    return questions
+def _maps(quarter_turns: int, n: int, draws: Generator) -> tuple[Tensor, int]:
+    """Maps of n crops that are clearly wider than high, and a number of quarter turns."""
+    angle, wide, high = between(0.2, 0.6, n, draws), between(60, 90, n, draws), between(20, 40, n, draws)
+    cos, sin = angle.cos(), angle.sin()
+    centre = between(100, 300, n, draws), between(80, 200, n, draws)
+    rows = [wide * cos, -high * sin, centre[0], wide * sin, high * cos, centre[1]]
+    return torch.stack(rows, 1).view(n, 2, 3), quarter_turns
 
 
 def _outside(affine: Tensor, quarter_turns: int) -> Tensor:
@@ -85,7 +75,7 @@ def _outside(affine: Tensor, quarter_turns: int) -> Tensor:
 EXERCISES = {
     "02.turns": of_tensor(
         four_turns,
-        _pictures_to_turn,
+        for_each(_pictures, (2, 8), (3, 12)),
         {
             "Right shape, but your turns are clockwise: the second should be a quarter turn to the left.": (
                 lambda x: torch.cat([torch.rot90(x, -k, (2, 3)) for k in range(4)])
@@ -107,7 +97,7 @@ EXERCISES = {
     ),
     "02.loss": of_any(
         turn_loss,
-        _logits,
+        for_each(_logits, (5,), (8,)),
         each(_explain_loss),
         {
             "go 0, 1, 2, 3 from row to row": _by_picture,
@@ -128,7 +118,7 @@ EXERCISES = {
     ),
     "02.fold": of_tensor(
         turned_maps,
-        _maps,
+        for_each(_maps, (1, 2), (2, 3), (3, 2)),
         {
             "You make one quarter turn, whatever `quarter_turns` says.": lambda a, k: turned_maps(a, 1),
             "Your turns are clockwise: it is the other of the two columns that changes its sign.": (

@@ -8,19 +8,17 @@ import torch
 from torch import Generator, Tensor
 
 from course_lib.exercises.compare import difference, each, fits
-from course_lib.exercises.drawing import whole
+from course_lib.exercises.drawing import for_each, whole
 from course_lib.exercises.exercise import Quiz, of_any, of_number, of_tensor
 from course_lib.lessons.methods import nearest
 from course_lib.pretext.clustering import entropy, nmi
 from course_lib.pretext.deepcluster import balanced
 
 
-def _rows_and_centres(draws: Generator) -> list[tuple]:
+def _rows_and_centres(n: int, k: int, draws: Generator) -> tuple[Tensor, Tensor]:
     """Centres of different lengths, so that a large product is not the same as a small distance."""
-    return [
-        (torch.randn(n, 6, generator=draws), torch.linspace(2, 0.3, k)[:, None] * torch.randn(k, 6, generator=draws))
-        for n, k in ((200, 9), (120, 7))
-    ]
+    rows = torch.randn(n, 6, generator=draws)
+    return rows, torch.linspace(2, 0.3, k)[:, None] * torch.randn(k, 6, generator=draws)
 
 
 def _explain_nearest(given: Any, x: Tensor, centres: Tensor) -> str:
@@ -39,14 +37,11 @@ def _explain_nearest(given: Any, x: Tensor, centres: Tensor) -> str:
     return f"For {wrong} of {len(x)} rows, another centre is nearer." if wrong else ""
 
 
-def _groups(draws: Generator) -> list[tuple]:
+def _groups(names: list[int], draws: Generator) -> tuple[Tensor]:
     """Labels of three groups of very different sizes, in random order; some labels between them have no rows."""
-    questions = []
-    for names in ((0, 1, 4), (0, 2, 3)):
-        sizes = whole(14, 18, draws), whole(2, 3, draws), whole(6, 8, draws)
-        labels = torch.cat([torch.full((size,), name) for name, size in zip(names, sizes)])
-        questions.append((labels[torch.randperm(len(labels), generator=draws)],))
-    return questions
+    sizes = whole(14, 18, draws), whole(2, 3, draws), whole(6, 8, draws)
+    labels = torch.cat([torch.full((size,), name) for name, size in zip(names, sizes)])
+    return (labels[torch.randperm(len(labels), generator=draws)],)
 
 
 def _proportions(given: Tensor, expected: Tensor, labels: Tensor) -> str:
@@ -58,15 +53,12 @@ def _proportions(given: Tensor, expected: Tensor, labels: Tensor) -> str:
     return ""
 
 
-def _groupings(draws: Generator) -> list[tuple]:
+def _groupings(n: int, k: int, draws: Generator) -> tuple[Tensor, Tensor]:
     """Two groupings of the same rows: the second splits each group of the first into three, and then mixes some up."""
-    questions = []
-    for n, k in ((150, 4), (240, 5)):
-        one = torch.randint(0, k, (n,), generator=draws)
-        other = 3 * one + torch.randint(0, 3, (n,), generator=draws)
-        mixed = torch.rand(n, generator=draws) < 0.3
-        questions.append((one, torch.where(mixed, torch.randint(0, 3 * k, (n,), generator=draws), other)))
-    return questions
+    one = torch.randint(0, k, (n,), generator=draws)
+    other = 3 * one + torch.randint(0, 3, (n,), generator=draws)
+    mixed = torch.rand(n, generator=draws) < 0.3
+    return one, torch.where(mixed, torch.randint(0, 3 * k, (n,), generator=draws), other)
 
 
 def _shared(a: Tensor, b: Tensor) -> Tensor:
@@ -85,7 +77,7 @@ def _with_sums(a: Tensor, b: Tensor) -> Tensor:
 EXERCISES = {
     "03.nearest": of_any(
         nearest,
-        _rows_and_centres,
+        for_each(_rows_and_centres, (200, 9), (120, 7)),
         each(_explain_nearest),
         {
             "nearest row of every centre": lambda x, c: torch.cdist(x, c).argmin(0),
@@ -103,7 +95,7 @@ EXERCISES = {
     ),
     "03.balanced": of_tensor(
         balanced,
-        _groups,
+        for_each(_groups, ([0, 1, 4],), ([0, 2, 3],)),
         {
             "Every crop is equally likely: the largest group is then drawn most.": (
                 lambda y: torch.full((len(y),), 1 / len(y))
@@ -126,7 +118,7 @@ EXERCISES = {
     ),
     "03.nmi": of_number(
         nmi,
-        _groupings,
+        for_each(_groupings, (150, 4), (240, 5)),
         {
             "That is what they share, in nats; divide it by the root of the product of the two entropies.": _shared,
             "You divide by the mean of the two entropies, as scikit-learn does; DeepCluster takes the root of their "

@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from course_lib.exercises.compare import difference, each, two_means
-from course_lib.exercises.drawing import between, whole
+from course_lib.exercises.drawing import between, for_each, whole
 from course_lib.exercises.exercise import Quiz, of_any, of_number
 from course_lib.lessons.methods import found_again
 from course_lib.pretext.bigan import game, spread
@@ -37,36 +37,26 @@ def _explain_game(given: Any, real: Tensor, made: Tensor) -> str:
     return wrong
 
 
-_PICTURES = 20
-
-
-def _pictures_again(draws: Generator) -> list[tuple]:
-    """Pictures and reconstructions, most of which resemble their own picture.
+def _pictures_again(n: int, draws: Generator) -> tuple[Tensor, Tensor]:
+    """n pictures and reconstructions, most of which resemble their own picture.
 
     Some are a mixture that resembles another picture more, though their own finds them; some copy another one.
     """
-    return [_pictures_with(whole(3, 5, draws), whole(1, 5, draws), draws) for _ in range(4)]
-
-
-def _pictures_with(mixed: int, lost: int, draws: Generator) -> tuple[Tensor, Tensor]:
-    images = torch.rand(_PICTURES, 3, 8, 8, generator=draws) * 2 - 1
+    mixed, lost = whole(3, 5, draws), whole(1, 5, draws)
+    images = torch.rand(n, 3, 8, 8, generator=draws) * 2 - 1
     again = images.clone()
     again[:mixed] = 0.4 * images[:mixed] + 0.6 * images[10 : 10 + mixed]
     again[5 : 5 + lost] = images[15 : 15 + lost]
     again += 0.05 * torch.randn(again.shape, generator=draws)
-    order = torch.randperm(_PICTURES, generator=draws)
+    order = torch.randperm(n, generator=draws)
     return images[order], again[order]
 
 
-def _made_and_real(draws: Generator) -> list[tuple]:
+def _made_and_real(n: int, side: int, draws: Generator) -> tuple[Tensor, Tensor]:
     """Made pictures that are all nearly the same colourful one, and real ones that differ more in some places."""
-    questions = []
-    for n, side in ((6, 8), (9, 6)):
-        same, where = torch.randn(1, 3, side, side, generator=draws), between(0.1, 0.6, side * side, draws)
-        made = same + 0.15 * torch.randn(n, 3, side, side, generator=draws)
-        real = where.view(side, side) * torch.randn(n, 3, side, side, generator=draws)
-        questions.append((made, real))
-    return questions
+    same, where = torch.randn(1, 3, side, side, generator=draws), between(0.1, 0.6, side * side, draws)
+    made = same + 0.15 * torch.randn(n, 3, side, side, generator=draws)
+    return made, where.view(side, side) * torch.randn(n, 3, side, side, generator=draws)
 
 
 def _within(images: Tensor) -> Tensor:
@@ -95,7 +85,7 @@ EXERCISES = {
     ),
     "04.found": of_number(
         found_again,
-        _pictures_again,
+        for_each(_pictures_again, *[(20,)] * 4),
         {
             "You looked for each made picture among the crops; look for each crop among the made pictures.": (
                 lambda x, y: found_again(y, x)
@@ -113,7 +103,7 @@ EXERCISES = {
     ),
     "04.spread": of_number(
         spread,
-        _made_and_real,
+        for_each(_made_and_real, (6, 8), (9, 6)),
         {
             "You took all numbers together: one colourful picture, made again and again, would then seem to vary.": (
                 lambda m, r: m.std() / r.std()

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
 from torch import Generator, Tensor
 
-from course_lib.exercises.drawing import between
+from course_lib.exercises.drawing import between, for_each
 from course_lib.exercises.exercise import Quiz, of_number, of_tensor
 from course_lib.lessons.first_layers import effective_rank, matched_similarity
 from course_lib.networks.trunk import fold_batchnorm
@@ -17,18 +17,13 @@ from course_lib.networks.trunk import fold_batchnorm
 _COLUMN = (slice(None), None, None, None)
 
 
-def _filters_and_norms(draws: Generator) -> list[tuple]:
-    return [
-        (torch.randn(n, 3, k, k, generator=draws), between(0.4, 0.8, n, draws), between(1.5, 3, n, draws))
-        for n, k in ((4, 5), (6, 3))
-    ]
+def _filters_and_norms(n: int, k: int, draws: Generator) -> tuple[Tensor, Tensor, Tensor]:
+    return torch.randn(n, 3, k, k, generator=draws), between(0.4, 0.8, n, draws), between(1.5, 3, n, draws)
 
 
-def _filters(draws: Generator) -> list[tuple]:
+def _filters(n: int, k: int, draws: Generator) -> tuple[Tensor]:
     """Directions of unequal strength, so that no two ways of counting them agree."""
-    return [
-        (torch.linspace(0.2, 2, n)[_COLUMN] * torch.randn(n, 3, k, k, generator=draws),) for n, k in ((12, 4), (9, 5))
-    ]
+    return (torch.linspace(0.2, 2, n)[_COLUMN] * torch.randn(n, 3, k, k, generator=draws),)
 
 
 def _strengths(filters: Tensor) -> Tensor:
@@ -38,10 +33,6 @@ def _strengths(filters: Tensor) -> Tensor:
 def _entropy_rank(filters: Tensor) -> float:
     shares = _strengths(filters).square() / filters.double().square().sum()
     return math.exp(-(shares * shares.log()).sum())
-
-
-def _two_sets(draws: Generator) -> list[tuple]:
-    return [_set_and_partners(k, draws) for k in (4, 5)]
 
 
 def _set_and_partners(k: int, draws: Generator) -> tuple[Tensor, Tensor]:
@@ -67,7 +58,7 @@ def _paired(scores: Tensor, maximize: bool = True) -> float:
 EXERCISES = {
     "05.fold": of_tensor(
         fold_batchnorm,
-        _filters_and_norms,
+        for_each(_filters_and_norms, (4, 5), (6, 3)),
         {
             "You divide by the variance: BatchNorm divides by its square root.": lambda w, g, v: w * (g / v)[_COLUMN],
             "You multiply by the standard deviation: BatchNorm divides by it.": (
@@ -86,7 +77,7 @@ EXERCISES = {
     ),
     "05.rank": of_number(
         effective_rank,
-        _filters,
+        for_each(_filters, (12, 4), (9, 5)),
         {
             "You count every direction alike, however weak: weigh each by its power.": len,
             "The power of a direction is its singular value squared.": (
@@ -108,7 +99,7 @@ EXERCISES = {
     ),
     "05.match": of_number(
         matched_similarity,
-        _two_sets,
+        for_each(_set_and_partners, (4,), (5,)),
         {
             "You give a negated partner no credit: take absolute values first.": lambda a, b: _paired(_cosines(a, b)),
             "Each filter takes its best partner, and some take the same one.": (

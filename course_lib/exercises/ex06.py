@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from course_lib.exercises.compare import difference, each, is_pair
-from course_lib.exercises.drawing import between, one_between, whole
+from course_lib.exercises.drawing import between, for_each, one_between, whole
 from course_lib.exercises.exercise import Quiz, of_any, of_number
 from course_lib.exercises.plain import name_of
 from course_lib.lessons.probing import probe_loss
@@ -18,11 +18,8 @@ from course_lib.probes.classifier import logits, standardise
 from course_lib.probes.features import pool_side
 
 
-def _features(draws: Generator) -> list[tuple]:
-    return [
-        (3 + 2 * torch.randn(train, f, generator=draws), 4 + torch.randn(test, f, generator=draws))
-        for train, test, f in ((200, 50, 5), (80, 120, 3))
-    ]
+def _features(train: int, test: int, f: int, draws: Generator) -> tuple[Tensor, Tensor]:
+    return 3 + 2 * torch.randn(train, f, generator=draws), 4 + torch.randn(test, f, generator=draws)
 
 
 def _explain_standardise(given: Any, train: Tensor, test: Tensor) -> str:
@@ -82,14 +79,11 @@ _SIDES = {
 }
 
 
-def _classifiers(draws: Generator) -> list[tuple]:
+def _classifiers(n: int, f: int, classes: int, draws: Generator) -> tuple[Tensor, Tensor, Tensor, float]:
     """Weights with biases that are clearly not 0, and features, labels and a decay that matters."""
-    questions = []
-    for n, f, classes in ((30, 6, 4), (50, 3, 5)):
-        weights = torch.cat([torch.randn(f, classes, generator=draws), between(0.5, 1.5, classes, draws)[None]])
-        x, y = torch.randn(n, f, generator=draws), torch.randint(0, classes, (n,), generator=draws)
-        questions.append((weights, x, y, one_between(0.1, 0.5, draws)))
-    return questions
+    weights = torch.cat([torch.randn(f, classes, generator=draws), between(0.5, 1.5, classes, draws)[None]])
+    x, y = torch.randn(n, f, generator=draws), torch.randint(0, classes, (n,), generator=draws)
+    return weights, x, y, one_between(0.1, 0.5, draws)
 
 
 def _loss(weights: Tensor, x: Tensor, y: Tensor, penalty: Tensor | float, reduction: str = "mean") -> Tensor:
@@ -103,7 +97,7 @@ def _penalty(weights: Tensor, decay: float) -> Tensor:
 EXERCISES = {
     "06.standardise": of_any(
         standardise,
-        _features,
+        for_each(_features, (200, 50, 5), (80, 120, 3)),
         each(_explain_standardise),
         {
             "by their own mean": lambda a, b: (standardise(a, a)[0], standardise(b, b)[0]),
@@ -136,7 +130,7 @@ EXERCISES = {
     ),
     "06.loss": of_number(
         probe_loss,
-        _classifiers,
+        for_each(_classifiers, (30, 6, 4), (50, 3, 5)),
         {
             "You penalise the bias as well; only the weights above it should stay small.": (
                 lambda w, x, y, decay: _loss(w, x, y, decay / 2 * w.square().sum())

@@ -192,10 +192,7 @@ QUIZZES = {
     "07.evaluation": Quiz(
         "Why must a frozen layer be in evaluation mode?",
         ("Because it would otherwise take gradients.", "They are switched off separately, in either mode."),
-        (
-            "Because BatchNorm would go on learning mean and spread.",
-            "Yes, and the answer to a picture would depend on its batch.",
-        ),
+        ("Because BatchNorm would go on learning mean and spread.", "Yes, and answers would depend on the batch."),
         ("Because evaluation is faster.", "A little, and beside the point."),
     )
 }

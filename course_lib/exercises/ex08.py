@@ -13,19 +13,16 @@ from torch import Generator
 
 from course_lib.evidence.intervals import FAILS, HOLDS, UNDECIDED, above, interval, paired
 from course_lib.exercises.compare import each, is_pair, numbers
-from course_lib.exercises.drawing import between, one_between, whole
+from course_lib.exercises.drawing import between, for_each, one_between, whole
 from course_lib.exercises.exercise import Quiz, of_any
 from course_lib.exercises.plain import name_of
 
 
-def _series(draws: Generator) -> list[tuple]:
+def _series(seeds: list[int], draws: Generator) -> tuple[pd.Series, pd.Series]:
     """Accuracies by seed; the second list has one seed more, in the opposite order; each is better at times."""
-    pairs = []
-    for seeds in ([0, 1, 3], [2, 4, 5, 9]):
-        one = between(50, 56, len(seeds), draws)
-        other = one + between(0.5, 3, len(seeds), draws) * (-1) ** torch.arange(len(seeds))
-        pairs.append((pd.Series(one.tolist(), seeds), pd.Series([*other.flip(0).tolist(), 60.0], [*seeds[::-1], 7])))
-    return pairs
+    one = between(50, 56, len(seeds), draws)
+    other = one + between(0.5, 3, len(seeds), draws) * (-1) ** torch.arange(len(seeds))
+    return pd.Series(one.tolist(), seeds), pd.Series([*other.flip(0).tolist(), 60.0], [*seeds[::-1], 7])
 
 
 def _explain_paired(given: Any, one: pd.Series, other: pd.Series) -> str:
@@ -129,7 +126,7 @@ _JUDGED: dict[str, Callable[[float, float, float], str]] = {
 EXERCISES = {
     "08.paired": of_any(
         paired,
-        _series,
+        for_each(_series, ([0, 1, 3],), ([2, 4, 5, 9],)),
         each(_explain_paired),
         {
             "has NaN there": lambda a, b: b - a,

@@ -11,18 +11,15 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from course_lib.exercises.compare import difference, each, fits, match
-from course_lib.exercises.drawing import between, one_between
+from course_lib.exercises.drawing import between, for_each, one_between
 from course_lib.exercises.exercise import Quiz, of_any, of_number, of_tensor
 from course_lib.pretext.pirl import moved, nce
 from course_lib.pretext.puzzles import hamming, normalise, spread_out
 
 
-def _orders(draws: Generator) -> list[tuple]:
-    """Some random orders, and how many of them to choose; so many that no usual mistake comes out right by chance."""
-    return [
-        (torch.stack([torch.randperm(9, generator=draws) for _ in range(m)]), count)
-        for m, count in ((40, 5), (60, 6), (50, 7))
-    ]
+def _orders(m: int, count: int, draws: Generator) -> tuple[Tensor, int]:
+    """Random orders, and how many of them to choose; so many that no usual mistake comes out right by chance."""
+    return torch.stack([torch.randperm(9, generator=draws) for _ in range(m)]), count
 
 
 def _greedy(choose: Callable[[Tensor], Tensor]) -> Callable[[Tensor, int], Tensor]:
@@ -76,14 +73,10 @@ def _explain_orders(given: Any, candidates: Tensor, count: int) -> str:
     return named or "At some step, another candidate is farther from all that you had chosen by then."
 
 
-def _tiles(draws: Generator) -> list[tuple]:
+def _tiles(n: int, side: int, draws: Generator) -> tuple[Tensor]:
     """Tiles of very different means and spreads, in each channel."""
-    questions = []
-    for n, side in ((4, 6), (3, 5)):
-        centre, spread = between(-0.6, 0.6, n * 3, draws), between(0.1, 0.5, n * 3, draws)
-        noise = torch.randn(n, 3, side, side, generator=draws)
-        questions.append((centre.view(n, 3, 1, 1) + spread.view(n, 3, 1, 1) * noise,))
-    return questions
+    centre, spread = (between(*ends, n * 3, draws).view(n, 3, 1, 1) for ends in ((-0.6, 0.6), (0.1, 0.5)))
+    return (centre + spread * torch.randn(n, 3, side, side, generator=draws),)
 
 
 def _centred(tiles: Tensor) -> Tensor:
@@ -122,12 +115,9 @@ def _explain_normalise(given: Any, tiles: Tensor) -> str:
     return match(given, _NORMALISED, (tiles,), 0.03) or wrong
 
 
-def _similarities(draws: Generator) -> list[tuple]:
+def _similarities(n: int, m: int, draws: Generator) -> tuple[Tensor, Tensor, float]:
     """Similarities over T to the own row and to negatives, and an offset near the larger of them."""
-    return [
-        (between(2, 9, n, draws), between(-4, 6, n * m, draws).view(n, m), one_between(2, 4, draws))
-        for n, m in ((4, 7), (6, 5))
-    ]
+    return between(2, 9, n, draws), between(-4, 6, n * m, draws).view(n, m), one_between(2, 4, draws)
 
 
 def _info_nce(near: Tensor, far: Tensor, offset: float) -> Tensor:
@@ -135,22 +125,16 @@ def _info_nce(near: Tensor, far: Tensor, offset: float) -> Tensor:
     return F.cross_entropy(both, torch.zeros(len(near), dtype=torch.int64))
 
 
-def _rows(draws: Generator) -> list[tuple]:
+def _rows(n: int, f: int, low: float, draws: Generator) -> tuple[Tensor, Tensor, float]:
     """Rows and embeddings of length 1, and a momentum that is not one half."""
-    return [
-        (
-            F.normalize(torch.randn(n, f, generator=draws)),
-            F.normalize(torch.randn(n, f, generator=draws)),
-            one_between(low, low + 0.1, draws),
-        )
-        for n, f, low in ((4, 6, 0.7), (5, 4, 0.2))
-    ]
+    rows, embedding = (F.normalize(torch.randn(n, f, generator=draws)) for _ in range(2))
+    return rows, embedding, one_between(low, low + 0.1, draws)
 
 
 EXERCISES = {
     "09.orders": of_any(
         spread_out,
-        _orders,
+        for_each(_orders, (40, 5), (60, 6), (50, 7)),
         each(_explain_orders),
         {**_CHOSEN, "You return the orders themselves": lambda c, n: c[spread_out(c, n)]},
         "medium · 10 minutes",
@@ -162,7 +146,7 @@ EXERCISES = {
     ),
     "09.normalise": of_any(
         normalise,
-        _tiles,
+        for_each(_tiles, (4, 6), (3, 5)),
         each(_explain_normalise),
         _NORMALISED,
         "easy · 5 minutes",
@@ -174,7 +158,7 @@ EXERCISES = {
     ),
     "09.nce": of_number(
         nce,
-        _similarities,
+        for_each(_similarities, (4, 7), (6, 5)),
         {
             "That is InfoNCE: one softmax over the own row and the negatives. NCE asks of each separately whether it "
             "is noise.": _info_nce,
@@ -207,7 +191,7 @@ EXERCISES = {
     ),
     "09.moved": of_tensor(
         moved,
-        _rows,
+        for_each(_rows, (4, 6, 0.7), (5, 4, 0.2)),
         {
             "Your rows are shorter than 1: they must be normalised again.": lambda r, e, m: m * r + (1 - m) * e,
             "Your shares are swapped: the momentum is the share of the old row.": lambda r, e, m: moved(r, e, 1 - m),
@@ -232,22 +216,13 @@ QUIZZES = {
     "09.gap": Quiz(
         "A gap is left between the tiles. On a photograph of a temple below a sky, what can still give the order away?",
         ("Nothing: no edge runs on.", "Look at the bars again: the sky is still bright beyond a gap."),
-        (
-            "The brightness and colour of each tile, since neighbours are much alike.",
-            "Yes, until each tile is normalised by itself.",
-        ),
-        (
-            "The order of the permutations in the list.",
-            "It is the same for every puzzle, and says nothing about one of them.",
-        ),
+        ("Brightness and colour, since neighbours are alike.", "Yes, until each tile is normalised by itself."),
+        ("The order of the permutations in the list.", "It is the same for every puzzle."),
     ),
     "09.both": Quiz(
         "Jigsaw is told the right order, PIRL is not. What does that demand of their features?",
         ("The same: both see nine tiles.", "They are rewarded for opposite things."),
-        (
-            "Jigsaw's must change with the order, PIRL's must not.",
-            "Yes: the one is covariant with the puzzle, the other invariant to it.",
-        ),
+        ("Jigsaw's must change with the order, PIRL's must not.", "Yes: one is covariant, the other invariant."),
         ("PIRL's must be more precise.", "The memory bank asks which crop it is, and not how it was cut."),
     ),
 }

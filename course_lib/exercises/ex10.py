@@ -8,7 +8,7 @@ from typing import Any
 from torch import Generator
 
 from course_lib.exercises.compare import each, explain_numbers, numbers
-from course_lib.exercises.drawing import between, whole
+from course_lib.exercises.drawing import between, for_each, whole
 from course_lib.exercises.exercise import Quiz, of_any, of_number
 from course_lib.exercises.plain import name_of
 from course_lib.lessons.depths.depth import parameters_below, reached, read_at
@@ -65,12 +65,8 @@ def _explain_below(given: Any, convolutions: _Convolutions) -> str:
     return explain_numbers(found, parameters_below(convolutions), wrong)
 
 
-def _curves(draws: Generator) -> list[tuple]:
-    """A depth nearer to the layer above it, and one nearer to the layer below it; all accuracies far apart."""
-    return [_a_curve(n, part, draws) for n, part in ((4, 0.7), (5, 0.2))]
-
-
-def _a_curve(n: int, part: float, draws: Generator) -> tuple[float, list[float], list[float]]:
+def _curve(n: int, part: float, draws: Generator) -> tuple[float, list[float], list[float]]:
+    """A depth at a part of the way from one layer to the next, and n layers with accuracies far apart."""
     depths = between(0.5, 2, n, draws).cumsum(0).tolist()
     shares = [0.3 + 0.2 * (i % 2) + float(between(0, 0.1, 1, draws)) for i in range(n)]
     i = whole(0, n - 2, draws)
@@ -112,7 +108,7 @@ EXERCISES = {
     ),
     "10.read": of_number(
         read_at,
-        _curves,
+        for_each(_curve, (4, 0.7), (5, 0.2)),
         {
             "You take the nearest layer: between two layers the answer moves from one to the other.": _mixed(round),
             "Your two weights are swapped: the nearer layer counts more.": _mixed(lambda part: 1 - part),
@@ -155,19 +151,13 @@ QUIZZES = {
     "10.index": Quiz(
         "A probe of a ResNet-18's fifth convolution reads labels worse than one of AlexNet's conv5. What follows?",
         ("AlexNet learns better features.", "The two lie at quite different places of their networks."),
-        (
-            "Nothing yet: the one ends its network, the other has hardly begun.",
-            "Yes: it sees a small part of the picture, through a handful of weights.",
-        ),
+        ("Nothing yet: one ends its network, the other has hardly begun.", "Yes: it sees little of the picture."),
         ("ResNets need more steps.", "They may. This comparison does not show it."),
     ),
     "10.bounds": Quiz(
         "Untrained, a ResNet's last stage reads labels worse than AlexNet's. Why does that matter here?",
         ("It shows that the ResNet is broken.", "Random filters lose more the more of them there are in a row."),
         ("It does not: only trained networks count.", "Then architecture and learning cannot be told apart."),
-        (
-            "Because a trained network must be compared with its own untrained one.",
-            "Yes: the same accuracy is a gain for one of them and a loss for the other.",
-        ),
+        ("Because each must be compared with itself untrained.", "Yes: a gain for one is a loss for another."),
     ),
 }

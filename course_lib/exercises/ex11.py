@@ -9,20 +9,16 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from course_lib.exercises.boxes import BOXES
-from course_lib.exercises.drawing import between, factors
+from course_lib.exercises.drawing import between, factors, for_each
 from course_lib.exercises.exercise import Quiz, of_number, of_tensor
 from course_lib.lessons.uses.retrieval import nearest, precision_at
 from course_lib.lessons.uses.style import gram
 
 
-def _maps(draws: Generator) -> list[tuple]:
+def _maps(n: int, c: int, h: int, w: int, draws: Generator) -> tuple[Tensor]:
     """Maps of several pictures, not square, with means and strengths of their own in each channel."""
-    return [(_some_maps(n, c, h, w, draws),) for n, c, h, w in ((2, 3, 4, 6), (3, 4, 5, 3))]
-
-
-def _some_maps(n: int, c: int, h: int, w: int, draws: Generator) -> Tensor:
     strengths = between(0.5, 2, c, draws)[:, None, None]
-    return strengths * (torch.rand(n, c, h, w, generator=draws) + between(0.2, 0.8, c, draws)[:, None, None])
+    return (strengths * (torch.rand(n, c, h, w, generator=draws) + between(0.2, 0.8, c, draws)[:, None, None]),)
 
 
 def _square(x: Tensor) -> Tensor:
@@ -33,12 +29,8 @@ def _centred(maps: Tensor) -> Tensor:
     return gram(maps - maps.mean((2, 3), keepdim=True))
 
 
-def _searches(draws: Generator) -> list[tuple]:
+def _search(n: int, m: int, k: int, draws: Generator) -> tuple[Tensor, Tensor, Tensor, Tensor, int]:
     """Features of queries and of a gallery, of various lengths, loosely grouped by class, and how many to return."""
-    return [_a_search(n, m, k, draws) for n, m, k in ((40, 30, 3), (36, 24, 5))]
-
-
-def _a_search(n: int, m: int, k: int, draws: Generator) -> tuple[Tensor, Tensor, Tensor, Tensor, int]:
     centres = torch.randn(4, 6, generator=draws)
     labels, gallery_labels = (torch.arange(count) % 4 for count in (n, m))
     queries, gallery = (
@@ -62,7 +54,7 @@ def _found(
 EXERCISES = {
     "11.gram": of_tensor(
         gram,
-        _maps,
+        for_each(_maps, (2, 3, 4, 6), (3, 4, 5, 3)),
         {
             "You sum over the places, so that a larger picture would have another style: divide by their number.": (
                 lambda maps: _square(maps.flatten(2))
@@ -88,7 +80,7 @@ EXERCISES = {
     ),
     "11.precision": of_number(
         precision_at,
-        _searches,
+        for_each(_search, (40, 30, 3), (36, 24, 5)),
         {
             "You rank by distance: a long feature vector is then far from everything. Compare directions.": _found(
                 lambda q, g, k: torch.cdist(q, g).topk(k, largest=False).indices

@@ -8,18 +8,14 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from course_lib.exercises.drawing import between, one_between
+from course_lib.exercises.drawing import between, for_each, one_between
 from course_lib.exercises.exercise import Quiz, of_number, of_tensor
 from course_lib.lessons.one_example.correlation import correlate
 from course_lib.lessons.one_example.exemplar import objective, whiten
 
 
-def _fits_of_svms(draws: Generator) -> list[tuple]:
+def _svm(n: int, f: int, draws: Generator) -> tuple:
     """Weights, a bias, a positive inside its margin, negatives on both sides of theirs, and two costs."""
-    return [_a_fit(n, f, draws) for n, f in ((9, 4), (14, 6))]
-
-
-def _a_fit(n: int, f: int, draws: Generator) -> tuple:
     w = torch.randn(f, generator=draws)
     bias, reached = float(between(0.2, 0.6, 1, draws)), between(0.1, 0.5, 1, draws)
     positive = w * (reached - bias) / w.square().sum()
@@ -39,12 +35,8 @@ def _by_slacks(cost: Callable[[Tensor, Tensor, float, float], Tensor]) -> Callab
     return answer
 
 
-def _backgrounds(draws: Generator) -> list[tuple]:
+def _background(f: int, draws: Generator) -> tuple[Tensor, Tensor, Tensor]:
     """A covariance that is far from a multiple of the identity, an example, and a mean."""
-    return [_a_background(f, draws) for f in (4, 6)]
-
-
-def _a_background(f: int, draws: Generator) -> tuple[Tensor, Tensor, Tensor]:
     mixed = torch.randn(f, f, generator=draws)
     covariance = mixed @ mixed.T / f + torch.diag(between(0.3, 2, f, draws))
     return covariance, torch.randn(f, generator=draws), 1 + torch.randn(f, generator=draws)
@@ -56,11 +48,8 @@ def _by_half(covariance: Tensor, positive: Tensor, mean: Tensor) -> Tensor:
     return vectors @ ((vectors.T @ (positive - mean)) / values.sqrt())
 
 
-def _pictures_and_filters(draws: Generator) -> list[tuple]:
-    return [
-        (torch.randn(H, W, generator=draws), torch.randn(h, w, generator=draws))
-        for H, W, h, w in ((12, 16, 3, 5), (15, 9, 4, 2))
-    ]
+def _picture_and_filter(H: int, W: int, h: int, w: int, draws: Generator) -> tuple[Tensor, Tensor]:
+    return torch.randn(H, W, generator=draws), torch.randn(h, w, generator=draws)
 
 
 def _by_spectra(product: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
@@ -77,7 +66,7 @@ def _valid(image: Tensor, template: Tensor) -> Tensor:
 EXERCISES = {
     "12.objective": of_number(
         objective,
-        _fits_of_svms,
+        for_each(_svm, (9, 4), (14, 6)),
         {
             "You let an example on the right side of its margin make up for another: h(t) is never below 0.": (
                 _by_slacks(lambda found, passed, c1, c2: c1 * found + c2 * passed.sum())
@@ -103,7 +92,7 @@ EXERCISES = {
     ),
     "12.whiten": of_tensor(
         whiten,
-        _backgrounds,
+        for_each(_background, (4,), (6,)),
         {
             "You multiply by S, which amplifies what is already strong; its inverse is asked for.": (
                 lambda s, x, m: s @ (x - m)
@@ -127,7 +116,7 @@ EXERCISES = {
     ),
     "12.correlate": of_tensor(
         correlate,
-        _pictures_and_filters,
+        for_each(_picture_and_filter, (12, 16, 3, 5), (15, 9, 4, 2)),
         {
             "That is a convolution: the filter is turned by half a turn. One of the spectra needs its conjugate.": (
                 _by_spectra(torch.mul)

@@ -179,22 +179,13 @@ EXERCISES = {
 QUIZZES = {
     "13.one": Quiz(
         "Your photograph is above all three seeds of another. What have you shown?",
-        (
-            "That it teaches more than the other.",
-            "If both taught the same, the best of four seeds would still be yours one time in four.",
-        ),
-        (
-            "That it may teach more; a few more seeds of yours would tell.",
-            "Yes: yours is a single draw, and the other has three.",
-        ),
+        ("That it teaches more.", "If both teach the same, yours is the best of four seeds one time in four."),
+        ("That it may teach more; more seeds would tell.", "Yes: yours is a single draw, the other has three."),
         ("Nothing at all.", "A little: had it been below all three, you would now expect less of it."),
     ),
     "13.brier": Quiz(
         "Somebody always says that she is half sure, of two choices each. What is her score, and what does it say?",
-        (
-            "A quarter, whatever comes out: she never says anything.",
-            "Yes. Anyone who scores worse would do better to be as cautious.",
-        ),
+        ("A quarter, whatever comes out: she says nothing.", "Yes. Anyone who scores worse should be as cautious."),
         ("Zero: she is never wrong.", "The gap is a half each time, whether she is right or not."),
         ("A half: she is right half of the time.", "The gap is a half, and its square is less."),
     ),
