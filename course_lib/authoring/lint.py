@@ -20,19 +20,13 @@ FEWEST_EXERCISES = 3
 
 _PHRASES = ("**Claim.**", "**You will**", "**Question.**", "**Predict.**", "**Read it.**", "<!-- measured -->")
 _PARTS = ("Recall", "Limits", "What you showed", "Control")
+_SHOWING = r"\bplt\.|pyplot|\.savefig\(|display\(|IPython\.display"
+_RESULT = r"(?i)\d[\d.,]*\s*(?:%|percent|per cent)|accuracy (?:of|is|was|about)\s+[\d.]+"
 _NEVER = (
-    (
-        "code",
-        r"\bplt\.|pyplot|\.savefig\(|display\(|IPython\.display",
-        "shows a picture without a caption; return a Picture and show() it",
-    ),
+    ("code", _SHOWING, "shows a picture without a caption; return a Picture and show() it"),
     ("markdown", r"!\[\s*\]\([^)]*\)", "has a picture without alternative text"),
     ("markdown", r"(?i)<img\b(?![^>]*\balt=([\"'])[^>]+?\1)[^>]*>", "has an <img> without alt"),
-    (
-        "markdown",
-        r"(?i)\d[\d.,]*\s*(?:%|percent|per cent)|accuracy (?:of|is|was|about)\s+[\d.]+",
-        "types a result into the prose ({found!r}); let a cell print it",
-    ),
+    ("markdown", _RESULT, "types a result into the prose ({found!r}); let a cell print it"),
 )
 """What no cell of a kind may hold, as a pattern, and what is said of it."""
 

@@ -55,10 +55,8 @@ class Cell:
             parts += [f"n{self.n or 'all'}", Path(self.source).name]
         parts += [f"without-{self.left_out}"] if self.left_out else []
         readable = re.sub(r"[^\w.-]+", "-", "_".join([*parts, f"seed{self.seed}"]))
-        known = {
-            key: value for key, value in asdict(self).items() if value or key != "pictures"
-        }  # older cells have none
-        facts = json.dumps(known, sort_keys=True)
+        known = {key: value for key, value in asdict(self).items() if value or key != "pictures"}
+        facts = json.dumps(known, sort_keys=True)  # without `pictures` as long as it is 0, since older cells have none
         return f"{readable}_{hashlib.sha256(facts.encode()).hexdigest()[:8]}"
 
     def parameters(self) -> dict[str, Any]:

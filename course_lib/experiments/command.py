@@ -58,14 +58,20 @@ def run(
     photograph instead, and make a page of each and a gallery that leads to them. Pages that are in --out already are
     kept.
     """
-    from course_lib.experiments.runs import describe, new_run_folder, run_notebooks
+    from course_lib.experiments.runs import YOURS, describe, make_gallery, new_run_folder, run_notebooks
     from course_lib.support.notebooks import find_notebooks
 
     if only and not _names(only):
         raise CourseError(f"--only takes numbers or names of notebooks, as in 02,06; got {only!r}")
+    if images and (only or json_path or "SOURCE" in dict(given)):
+        raise CourseError("--image runs notebook 13 on pictures of yours; leave out --only, --json and -p SOURCE")
+    paths = find_notebooks([YOURS] if images else _names(only))
+    parameters, chosen = _parameters(profile, given, paths)
     if images:
-        _make_gallery(images, profile, given, out, bool(only or json_path))
-    parameters, chosen = _parameters(profile, given, find_notebooks(_names(only)))
+        folder = out or runs_folder(f"gallery-{chosen.name}")
+        entries = make_gallery(images, parameters[paths[0]], chosen.name, folder)
+        click.echo(f"Pictures:  open {folder / 'index.html'} in a browser")
+        sys.exit(any(entry.error for entry in entries))
     if json_path:
         make_folder(json_path.parent)
     folder = new_run_folder(out)
@@ -83,21 +89,6 @@ def _parameters(profile: str, given: Given, paths: Sequence[Path]) -> tuple[dict
     values = {"PROFILE": profile} | {name: from_here(name, value) for name, value in given}
     parameters = set_parameters(values, paths)
     return parameters, runnable_profile(values["PROFILE"], or_quick=values.get("OR_QUICK", "").lower() == "true")
-
-
-def _make_gallery(images: tuple[Path, ...], profile: str, given: Given, out: Path | None, more: bool) -> None:
-    """Make the gallery, and exit: with status 0 if every photograph has its page."""
-    from course_lib.experiments.runs import YOURS, make_gallery
-    from course_lib.support.notebooks import find_notebooks
-
-    if more or "SOURCE" in dict(given):
-        raise CourseError("--image runs notebook 13 on pictures of yours; leave out --only, --json and -p SOURCE")
-    (path,) = find_notebooks([YOURS])
-    parameters, chosen = _parameters(profile, given, [path])
-    folder = out or runs_folder(f"gallery-{chosen.name}")
-    entries = make_gallery(images, parameters[path], chosen.name, folder)
-    click.echo(f"Pictures:  open {folder / 'index.html'} in a browser")
-    sys.exit(any(entry.error for entry in entries))
 
 
 @click.command()

@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -106,7 +106,8 @@ def _peak_memory() -> Iterator[list[int]]:
 
     def watch() -> None:
         while not stop.wait(_POLL):
-            peak[0] = max(peak[0], sum(_resident(child) for child in this.children(recursive=True)))
+            with suppress(psutil.Error):  # a child ended between the listing and the look; the next look counts
+                peak[0] = max(peak[0], sum(child.memory_info().rss for child in this.children(recursive=True)))
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
@@ -115,13 +116,6 @@ def _peak_memory() -> Iterator[list[int]]:
     finally:
         stop.set()
         thread.join()
-
-
-def _resident(process: psutil.Process) -> int:
-    try:
-        return process.memory_info().rss
-    except psutil.Error:  # it ended between the listing and the look
-        return 0
 
 
 def published_rows(notebook: nbformat.NotebookNode) -> list[dict[str, Any]]:

@@ -76,9 +76,8 @@ def run_notebooks(
         results.append(result)
         print(f"{result.name}: {result.status}, {result.seconds} s, {result.peak_mb:.0f} MB", file=sys.stderr)
         summary = json.dumps(summarise(results, profile), indent=1)
-        write_file(folder / "results.json", summary)
-        if json_path:
-            write_file(json_path, summary)
+        for copy in filter(None, (folder / "results.json", json_path)):
+            write_file(copy, summary)
         write_file(folder / "index.html", report(results, profile, notebooks))
     return results
 
@@ -131,12 +130,8 @@ def describe(results: Sequence[NotebookResult], folder: Path) -> str:
     rows = [row for result in results for row in result.probes]
     if rows:
         lines += ["", "Linear probes, test accuracy in %:", accuracy_table(rows).to_string(index=False)]
-    lines += [
-        "",
-        f"Pictures:  open {folder / 'index.html'} in a browser",
-        f"Notebooks: {sys.executable} -m jupyterlab notebooks",
-    ]
-    return "\n".join(lines)
+    lines += ["", f"Pictures:  open {folder / 'index.html'} in a browser"]
+    return "\n".join([*lines, f"Notebooks: {sys.executable} -m jupyterlab notebooks"])
 
 
 class Entry(NamedTuple):

@@ -21,9 +21,8 @@ SPINE = ("data", "networks", "profiles.py", "pretext", "training", "probes", "ev
 
 def cache_folder() -> Path:
     """Where downloads and decoded pictures are kept: $COURSE_CACHE, or the user's cache folder."""
-    given = os.environ.get("COURSE_CACHE")
-    base = Path(given) if given else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "course_lib"
-    return make_folder(base)
+    usual = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"), "course_lib")
+    return make_folder(os.environ.get("COURSE_CACHE") or usual)
 
 
 def make_folder(path: str | Path) -> Path:

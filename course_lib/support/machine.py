@@ -7,21 +7,13 @@ import ctypes
 import os
 import platform
 import shutil
-from typing import Any, NamedTuple
+from typing import Any
 
 import psutil
 import torch
 
 _LEAST_MEMORY = 1.5e9  # bytes free: a notebook takes up to 1.2 GB, and the browser something too
 _LEAST_DISK = 1e9
-
-
-class Check(NamedTuple):
-    """One line of the machine's check: what was looked at, what was found, and what to do about it, if anything."""
-
-    what: str
-    found: str
-    advice: str
 
 
 def this_device() -> torch.device:
@@ -50,17 +42,18 @@ def describe_machine() -> dict[str, Any]:
     }
 
 
-def check_machine() -> list[Check]:
-    """Whether the course will run here, line by line; an empty advice means that all is well."""
+def check_machine() -> list[dict[str, str]]:
+    """Whether the course will run here: what was looked at, what was found, and advice, empty where all is well."""
     free, disk, device = memory_left(), shutil.disk_usage(".").free, this_device()
     gpu = "" if device.type == "cuda" else "fine for quick; standard needs a GPU"
-    return [
-        Check("Python", platform.python_version(), ""),
-        Check("torch", torch.__version__, ""),
-        Check("device", describe_device(device), gpu),
-        Check("free memory", f"{free / 1e9:.1f} GB", "" if free > _LEAST_MEMORY else "shut down other kernels first"),
-        Check("free disk", f"{disk / 1e9:.1f} GB", "" if disk > _LEAST_DISK else "free some space"),
+    lines = [
+        ("Python", platform.python_version(), ""),
+        ("torch", torch.__version__, ""),
+        ("device", describe_device(device), gpu),
+        ("free memory", f"{free / 1e9:.1f} GB", "" if free > _LEAST_MEMORY else "shut down other kernels first"),
+        ("free disk", f"{disk / 1e9:.1f} GB", "" if disk > _LEAST_DISK else "free some space"),
     ]
+    return [dict(zip(("what", "found", "advice"), line)) for line in lines]
 
 
 def has_front_end() -> bool:
