@@ -196,7 +196,7 @@ def test_the_results_have_the_promised_form(run: Path) -> None:
     }
     for row in summary["probes"]:
         assert set(row) - {"left_out"} == {"method", "source", "n", "data", "layer", "accuracy", "low", "high", "seed"}
-        assert 0.1 < row["accuracy"] < 1 and row["data"] in ("photos10", "few") and row["seed"] == 0
+        assert 0.1 < row["accuracy"] < 1 and row["data"] in ("photos10", "folder:few") and row["seed"] == 0
     assert (run.parent / "copy.json").read_text() == (run / "results.json").read_text()
 
 
