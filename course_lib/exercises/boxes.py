@@ -42,7 +42,7 @@ def _by_areas(
 def _of_the_hull(boxes: Tensor, others: Tensor) -> Tensor:
     first = torch.minimum(boxes[:, None, :2], others[None, :, :2])
     last = torch.maximum(boxes[:, None, 2:], others[None, :, 2:])
-    return _by_areas(lambda shared, one, other: shared)(boxes, others) / (last - first).prod(2)
+    return _by_areas(lambda s, a, b: s)(boxes, others) / (last - first).prod(2)
 
 
 def _with_last_pixel(boxes: Tensor, others: Tensor) -> Tensor:
@@ -74,18 +74,10 @@ BOXES = {
         overlap,
         for_each(_boxes, (4, 3), (3, 5)),
         {
-            "Boxes apart in both directions have two negative sides, whose product is positive: clamp them at 0.": (
-                _by_areas(lambda shared, one, other: shared / (one + other - shared), -torch.inf)
-            ),
-            "You divide by the smaller area: any box inside a large one would then be perfect.": _by_areas(
-                lambda shared, one, other: shared / torch.minimum(one, other)
-            ),
-            "You count what both cover twice in the denominator: subtract the shared area once.": _by_areas(
-                lambda shared, one, other: shared / (one + other)
-            ),
-            "That is twice the shared area over the sum of the areas: Dice's measure, which is more lenient.": (
-                _by_areas(lambda shared, one, other: 2 * shared / (one + other))
-            ),
+            "Two negative sides make an area: clamp them at 0.": _by_areas(lambda s, a, b: s / (a + b - s), -torch.inf),
+            "You divide by the smaller area, not by the union.": _by_areas(lambda s, a, b: s / torch.minimum(a, b)),
+            "You count the shared area twice: subtract it once.": _by_areas(lambda s, a, b: s / (a + b)),
+            "That is Dice's measure, twice the shared area over the sum.": _by_areas(lambda s, a, b: 2 * s / (a + b)),
             "You divide by the box around both; the area that the two cover is asked for.": _of_the_hull,
             "You count pixels, and add one to each side; these coordinates are real numbers.": _with_last_pixel,
         },
@@ -100,18 +92,12 @@ BOXES = {
         average_precision,
         for_each(_detections, (14,), (18,), (23,)),
         {
-            "You divide by what was found; objects that were missed count as well.": (
-                lambda right, n: average_precision(right, int(right.sum()))
-            ),
+            "Objects that were missed count as well.": lambda right, n: average_precision(right, int(right.sum())),
             "You take the precision at each recall; the best at this recall or beyond is asked for.": _not_interpolated,
-            "You take the mean over all detections; only a right one adds to recall.": (
-                lambda right, n: precision_recall(right, n)[0].mean()
-            ),
+            "Only a right detection adds to recall.": lambda right, n: precision_recall(right, n)[0].mean(),
             "Your list runs from the least sure to the surest.": (lambda right, n: average_precision(right.flip(0), n)),
             "You take the precision at eleven recalls, as VOC did in 2007; the whole area is asked for.": _eleven,
-            "That is the share of right ones among all detections, which ignores their order.": (
-                lambda right, n: right.double().mean()
-            ),
+            "That is the share of right ones, which ignores their order.": lambda right, n: right.double().mean(),
         },
         "hard · 10 minutes",
         "Walk down the list. After each detection there is a precision, right ones over detections so far, and a "

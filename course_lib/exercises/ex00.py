@@ -51,12 +51,8 @@ EXERCISES = {
         smallest_side,
         _photographs,
         {
-            "That is the area of the smallest crop; what is the side of a square of this area?": (
-                lambda b, W, H: b * W * H
-            ),
-            "You took the root of beta alone: the root of the photograph's area is needed as well.": (
-                lambda b, W, H: b**0.5 * W * H
-            ),
+            "That is the area of the smallest crop; what is the side of such a square?": lambda b, W, H: b * W * H,
+            "You took the root of beta alone; the area's root is needed as well.": lambda b, W, H: b**0.5 * W * H,
             "That would be right if the photograph were square; both of its sides count.": lambda b, W, H: b**0.5 * W,
             "Beta is a share of the area, and you took it of the width.": lambda b, W, H: b * W,
         },
@@ -70,18 +66,12 @@ EXERCISES = {
         _accuracies,
         {
             "The difference is right as a share of 1; a point is a hundredth.": lambda x, y: points_above(x, y) / 100,
-            "Your sign is the wrong way round: above the untrained network is positive.": (
-                lambda x, y: points_above(y, x)
-            ),
+            "Your sign is wrong: above the untrained network is positive.": lambda x, y: points_above(y, x),
             "You lose the sign: a network may also fall below the untrained one.": lambda x, y: abs(points_above(x, y)),
-            "Points are the plain difference, not a percentage of the untrained network's accuracy.": (
-                lambda x, y: 100 * (sum(x) / sum(y) - 1)
-            ),
+            "A point is a hundredth, not a percent of the other accuracy.": lambda x, y: 100 * (sum(x) / sum(y) - 1),
             "You use the best seed alone: with luck, any network has a good one.": lambda x, y: 100 * (max(x) - max(y)),
             "You use the first seed alone, and throw the others away.": lambda x, y: 100 * (x[0] - y[0]),
-            "That is the sum over the seeds, which grows with their number; the mean is asked for.": (
-                lambda x, y: 100 * (sum(x) - sum(y))
-            ),
+            "That is the sum over the seeds; their mean is asked for.": lambda x, y: 100 * (sum(x) - sum(y)),
         },
         "easy · 4 minutes",
         "Which two means do you need, and which is subtracted from which?",

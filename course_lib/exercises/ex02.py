@@ -121,12 +121,8 @@ EXERCISES = {
         for_each(_maps, (1, 2), (2, 3), (3, 2)),
         {
             "You make one quarter turn, whatever `quarter_turns` says.": lambda a, k: turned_maps(a, 1),
-            "Your turns are clockwise: it is the other of the two columns that changes its sign.": (
-                lambda a, k: turned_maps(a, -k)
-            ),
-            "You swap the two columns and change no sign: that is a mirror image, not a turn.": (
-                lambda a, k: a[:, :, [1, 0, 2]]
-            ),
+            "Your turns are clockwise: the other of the two columns changes its sign.": lambda a, k: turned_maps(a, -k),
+            "You swap the columns and change no sign: a mirror image, not a turn.": lambda a, k: a[:, :, [1, 0, 2]],
             "You turn the crop about the photograph's corner, so that it moves; its centre must stay.": _outside,
             "You turn the crop's outline on the photograph, so that it covers other pixels. Turn the input of the map, "
             "not its output.": lambda a, k: torch.cat([_outside(a, k)[:, :, :2], a[:, :, 2:]], 2),

@@ -97,12 +97,8 @@ EXERCISES = {
         balanced,
         for_each(_groups, ([0, 1, 4],), ([0, 2, 3],)),
         {
-            "Every crop is equally likely: the largest group is then drawn most.": (
-                lambda y: torch.full((len(y),), 1 / len(y))
-            ),
-            "You count the empty groups as well; they get a share that is never drawn.": (
-                lambda y: 1 / (len(torch.bincount(y)) * torch.bincount(y)[y])
-            ),
+            "Every crop is equally likely, so the largest group is drawn most.": lambda y: torch.ones(len(y)) / len(y),
+            "You count empty groups, whose share is never drawn.": lambda y: 1 / ((y.max() + 1) * torch.bincount(y)[y]),
         },
         "medium · 8 minutes",
         "All groups together have the probability 1. What does each group get, and how is that shared among its crops?",
@@ -124,16 +120,10 @@ EXERCISES = {
             "You divide by the mean of the two entropies, as scikit-learn does; DeepCluster takes the root of their "
             "product.": lambda a, b: 2 * _shared(a, b) / (entropy(a) + entropy(b)),
             "You divide by the entropy of both together.": lambda a, b: _shared(a, b) / _together(a, b),
-            "You divide by the product of the entropies; take its root.": (
-                lambda a, b: _shared(a, b) / (entropy(a) * entropy(b))
-            ),
+            "Take the root of the product of the entropies.": lambda a, b: _shared(a, b) / (entropy(a) * entropy(b)),
             "You add the two labels, so that different pairs get the same number: each pair needs its own.": _with_sums,
-            "You count equal labels; but the number of a group means nothing, and 7 here may be 3 there.": (
-                lambda a, b: (a == b).double().mean()
-            ),
-            "Your sign is the wrong way round: subtract the entropy of both together from the sum of the two.": (
-                lambda a, b: -nmi(a, b)
-            ),
+            "You count equal labels, but a group may be 7 here and 3 there.": lambda a, b: (a == b).double().mean(),
+            "Your sign is wrong: subtract the entropy of the pairs from the sum of the two.": lambda a, b: -nmi(a, b),
         },
         "medium · 10 minutes",
         "It takes three entropies: of a, of b, and of the pairs (a, b). How much do two groupings share if the pairs "

@@ -87,9 +87,7 @@ EXERCISES = {
         found_again,
         for_each(_pictures_again, *[(20,)] * 4),
         {
-            "You looked for each made picture among the crops; look for each crop among the made pictures.": (
-                lambda x, y: found_again(y, x)
-            ),
+            "Look for each crop among the made pictures, not the other way round.": lambda x, y: found_again(y, x),
             "That is how many were found; the share of all is asked for.": lambda x, y: found_again(x, y) * len(x),
             "That is the share that was not found.": lambda x, y: 1 - found_again(x, y),
         },
@@ -105,15 +103,11 @@ EXERCISES = {
         spread,
         for_each(_made_and_real, (6, 8), (9, 6)),
         {
-            "You took all numbers together: one colourful picture, made again and again, would then seem to vary.": (
-                lambda m, r: m.std() / r.std()
-            ),
+            "You took all numbers together: one colourful picture would seem to vary.": lambda m, r: m.std() / r.std(),
             "That is how much each picture varies within itself; measure how much the pictures differ from each "
             "other.": lambda m, r: _within(m) / _within(r),
             "It is upside down: divide the made pictures' number by the real ones'.": (lambda m, r: spread(r, m)),
-            "You compare variances; a standard deviation is the root of one.": (
-                lambda m, r: m.var(0).mean() / r.var(0).mean()
-            ),
+            "You compare variances; standard deviations are needed.": lambda m, r: m.var(0).mean() / r.var(0).mean(),
             "You divide pixel by pixel, so that places in which real pictures hardly differ count most; take both "
             "means first.": lambda m, r: (m.std(0) / r.std(0)).mean(),
             "You have not yet divided by how much real pictures differ.": lambda m, r: m.std(0).mean(),

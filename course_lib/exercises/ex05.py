@@ -61,9 +61,7 @@ EXERCISES = {
         for_each(_filters_and_norms, (4, 5), (6, 3)),
         {
             "You divide by the variance: BatchNorm divides by its square root.": lambda w, g, v: w * (g / v)[_COLUMN],
-            "You multiply by the standard deviation: BatchNorm divides by it.": (
-                lambda w, g, v: w * (g * v.sqrt())[_COLUMN]
-            ),
+            "You multiply by the standard deviation; BatchNorm divides.": lambda w, g, v: w * (g * v.sqrt())[_COLUMN],
             "The gain is missing.": lambda w, g, v: w / v.sqrt()[_COLUMN],
         },
         "medium · 6 minutes",
@@ -80,9 +78,7 @@ EXERCISES = {
         for_each(_filters, (12, 4), (9, 5)),
         {
             "You count every direction alike, however weak: weigh each by its power.": len,
-            "The power of a direction is its singular value squared.": (
-                lambda w: _strengths(w).sum().square() / w.square().sum()
-            ),
+            "A direction's power is its singular value squared.": lambda w: _strengths(w).sum() ** 2 / w.square().sum(),
             "It is upside down: one direction alone gives 1.": lambda w: 1 / effective_rank(w),
             "The numerator is the square of the sum, not the sum.": lambda w: effective_rank(w) / w.square().sum(),
             "That is the exponential of an entropy; here squares are asked for.": _entropy_rank,
@@ -102,17 +98,11 @@ EXERCISES = {
         for_each(_set_and_partners, (4,), (5,)),
         {
             "You give a negated partner no credit: take absolute values first.": lambda a, b: _paired(_cosines(a, b)),
-            "Each filter takes its best partner, and some take the same one.": (
-                lambda a, b: _cosines(a, b).abs().amax(1).mean()
-            ),
-            "Each partner takes its best filter, and some filters are taken twice.": (
-                lambda a, b: _cosines(a, b).abs().amax(0).mean()
-            ),
+            "Each filter takes its best partner; some share one.": lambda a, b: _cosines(a, b).abs().amax(1).mean(),
+            "Each partner takes its best filter; some share one.": lambda a, b: _cosines(a, b).abs().amax(0).mean(),
             "You pair them in the order given, not in the best way.": lambda a, b: _cosines(a, b).abs().diag().mean(),
-            "You found the worst pairing: `linear_sum_assignment` minimises unless told otherwise.": (
-                lambda a, b: _paired(_cosines(a, b).abs(), False)
-            ),
-            "You pair by products, in which long filters count for more: scale each to length 1 first.": (
+            "That is the worst pairing: the sum is to be maximised.": lambda a, b: _paired(_cosines(a, b).abs(), False),
+            "Long filters count for more: normalise first.": (
                 lambda a, b: _paired((a.flatten(1) @ b.flatten(1).T).abs())
             ),
             "That is the sum over the pairs; their mean is asked for.": lambda a, b: len(a) * matched_similarity(a, b),

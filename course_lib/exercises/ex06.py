@@ -132,27 +132,15 @@ EXERCISES = {
         probe_loss,
         for_each(_classifiers, (30, 6, 4), (50, 3, 5)),
         {
-            "You penalise the bias as well; only the weights above it should stay small.": (
-                lambda w, x, y, decay: _loss(w, x, y, decay / 2 * w.square().sum())
-            ),
-            "The penalty is missing.": lambda w, x, y, decay: _loss(w, x, y, 0),
-            "Your penalty is twice what it should be: half the decay times the squared weights.": (
-                lambda w, x, y, decay: _loss(w, x, y, 2 * _penalty(w, decay))
-            ),
-            "You penalise the length of the weights; their squares are asked for.": (
-                lambda w, x, y, decay: _loss(w, x, y, decay / 2 * w[:-1].norm())
-            ),
-            "You take the mean of the squared weights; their sum is asked for.": (
-                lambda w, x, y, decay: _loss(w, x, y, decay / 2 * w[:-1].square().mean())
-            ),
-            "Your cross-entropy is a sum over the pictures; it should be their mean.": (
-                lambda w, x, y, decay: _loss(w, x, y, _penalty(w, decay), "sum")
-            ),
-            "Your logits lack the bias, which is the last row of the weights.": (
-                lambda w, x, y, decay: F.cross_entropy(x @ w[:-1], y) + _penalty(w, decay)
-            ),
+            "The bias, in the last row, has no penalty.": lambda w, x, y, d: _loss(w, x, y, d / 2 * w.square().sum()),
+            "The penalty is missing.": lambda w, x, y, d: _loss(w, x, y, 0),
+            "Your penalty is twice what it should be.": lambda w, x, y, d: _loss(w, x, y, 2 * _penalty(w, d)),
+            "Penalise the squared weights, not their length.": lambda w, x, y, d: _loss(w, x, y, d / 2 * w[:-1].norm()),
+            "Add up the squared weights; no mean.": lambda w, x, y, d: _loss(w, x, y, d / 2 * w[:-1].square().mean()),
+            "Take the mean cross-entropy, not the sum.": lambda w, x, y, d: _loss(w, x, y, _penalty(w, d), "sum"),
+            "Your logits lack the bias.": lambda w, x, y, d: F.cross_entropy(x @ w[:-1], y) + _penalty(w, d),
             "You took a softmax first: `F.cross_entropy` takes the logits as they are.": (
-                lambda w, x, y, decay: F.cross_entropy(logits(w, x).softmax(1), y) + _penalty(w, decay)
+                lambda w, x, y, d: F.cross_entropy(logits(w, x).softmax(1), y) + _penalty(w, d)
             ),
         },
         "medium · 8 minutes",
@@ -161,7 +149,7 @@ EXERCISES = {
         "The logits are `x @ weights[:-1] + weights[-1]`, and `F.cross_entropy(logits, y)` is their mean "
         "cross-entropy.",
         "Add `decay / 2 * weights[:-1].square().sum()`: the last row, the bias, is left out.",
-        others={"one number is expected": lambda w, x, y, decay: _loss(w, x, y, 0, "none")},
+        others={"one number is expected": lambda w, x, y, d: _loss(w, x, y, 0, "none")},
     ),
 }
 

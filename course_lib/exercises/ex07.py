@@ -110,15 +110,9 @@ _ORDERS: dict[str, Callable[[list[float], list[float]], float]] = {
     "That is how many pairs agree; their share of all pairs is asked for.": _ordered,
     "That is the share of pairs that are in the other order.": lambda a, b: 1 - same_order(a, b),
     "That is how many pairs agree, each counted twice; their share is asked for.": lambda a, b: 2 * _ordered(a, b),
-    "That is Kendall's tau, from -1 to 1; the share of pairs, from 0 to 1, is asked for.": (
-        lambda a, b: 2 * same_order(a, b) - 1
-    ),
-    "That is a correlation: it asks how far apart the accuracies are. Only their order is asked for.": (
-        lambda a, b: torch.corrcoef(torch.tensor([a, b]))[0, 1]
-    ),
-    "You divide by n squared: a network does not form a pair with itself.": (
-        lambda a, b: 2 * _ordered(a, b) / len(a) ** 2
-    ),
+    "That is Kendall's tau, from -1 to 1; a share of pairs is asked for.": lambda a, b: 2 * same_order(a, b) - 1,
+    "That is a correlation; only the order counts.": lambda a, b: torch.corrcoef(torch.tensor([a, b]))[0, 1],
+    "You divide by n squared: no network is paired with itself.": lambda a, b: 2 * _ordered(a, b) / len(a) ** 2,
 }
 
 
@@ -147,21 +141,15 @@ EXERCISES = {
         first_order,
         _waves,
         {
-            "You took the mean of the wave's response itself: its ups and downs cancel. The modulus is missing.": (
+            "The modulus is missing: ups and downs cancel.": (
                 lambda x, w, phi: _filtered(_filtered(x, w).real, phi).real
             ),
-            "You took the modulus but no mean: the response still changes with every pixel of a shift.": (
-                lambda x, w, phi: _filtered(x, w).abs()
-            ),
+            "You took no mean: the response still changes with every shift.": lambda x, w, phi: _filtered(x, w).abs(),
             "You took the square of the modulus: a strong response then drowns the weak ones.": (
                 lambda x, w, phi: _filtered(_filtered(x, w).abs().square(), phi).real
             ),
-            "You take the mean first: it wipes out the wave before its strength is measured.": (
-                lambda x, w, phi: _filtered(x, w * phi).abs()
-            ),
-            "You multiplied pixel by pixel: a convolution is a product of frequencies, after `fft2`.": (
-                lambda x, w, phi: (x * w).abs() * phi
-            ),
+            "You take the mean first: it wipes out the wave.": lambda x, w, phi: _filtered(x, w * phi).abs(),
+            "You multiplied pixels: a convolution is a product of frequencies.": lambda x, w, phi: (x * w).abs() * phi,
         },
         "medium · 8 minutes",
         "Three steps: convolve with the wave, take the modulus, convolve with the window. How is a convolution done "

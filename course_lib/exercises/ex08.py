@@ -108,18 +108,10 @@ def _explain_above(questions: list[tuple], answers: list[Any]) -> str:
 
 _JUDGED: dict[str, Callable[[float, float, float], str]] = {
     "Right for a bound of 0; you ignore any other bound.": lambda low, high, b: above(low, high, 0),
-    "An interval with the bound inside decides nothing, and you decide by its middle.": (
-        lambda low, high, b: HOLDS if low + high > 2 * b else FAILS
-    ),
-    "The wrong way round: the claim is that the difference is above the bound.": (
-        lambda low, high, b: above(-high, -low, -b)
-    ),
-    "An interval that lies entirely below the bound is enough to reject the claim.": (
-        lambda low, high, b: HOLDS if low > b else UNDECIDED
-    ),
-    "An interval that lies entirely above the bound is enough for the claim.": (
-        lambda low, high, b: FAILS if high < b else UNDECIDED
-    ),
+    "With the bound inside, nothing is decided.": lambda low, high, b: HOLDS if low + high > 2 * b else FAILS,
+    "The wrong way round: the claim is to be above the bound.": lambda low, high, b: above(-high, -low, -b),
+    "An interval below the bound rejects the claim.": lambda low, high, b: HOLDS if low > b else UNDECIDED,
+    "An interval above the bound confirms the claim.": lambda low, high, b: FAILS if high < b else UNDECIDED,
 }
 
 

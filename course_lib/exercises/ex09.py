@@ -92,14 +92,10 @@ _NORMALISED: dict[str, Callable[[Tensor], Tensor]] = {
     "You take one mean and spread for all tiles, as the released code does: each tile keeps its own brightness.": (
         _scaled(0, 1, 2, 3)
     ),
-    "You take a mean and a spread for each channel, over all tiles together: each tile keeps its own colour.": (
-        _scaled(0, 2, 3)
-    ),
+    "You take a mean and spread per channel over all tiles: each tile keeps its own colour.": _scaled(0, 2, 3),
     "You take the three channels together: the tile keeps its hue, and a sky stays blue.": _scaled(1, 2, 3),
     "You subtract the mean, but a tile of high contrast still has more than its neighbour.": _centred,
-    "You divide by the variance; the standard deviation is its root.": (
-        lambda x: _centred(x) / x.var((2, 3), correction=0, keepdim=True)
-    ),
+    "Divide by the root of the variance.": lambda x: _centred(x) / x.var((2, 3), correction=0, keepdim=True),
     "You divide by the spread, but the mean is still there.": lambda x: x / x.std((2, 3), correction=0, keepdim=True),
 }
 
@@ -168,18 +164,10 @@ EXERCISES = {
             "A negative should be recognised as noise: 1 - h of it, and not h, should be near 1.": (
                 lambda near, far, offset: -(F.logsigmoid(near - offset) + F.logsigmoid(far - offset).sum(1)).mean()
             ),
-            "The offset is missing: without it, a similarity is not compared with noise.": (
-                lambda near, far, offset: nce(near, far, 0.0)
-            ),
-            "You add the offset; exp(s) is compared with it, so it is subtracted.": (
-                lambda near, far, offset: nce(near, far, -offset)
-            ),
-            "Your sign is the wrong way round: a loss is to be minimised.": (
-                lambda near, far, offset: -nce(near, far, offset)
-            ),
-            "You add the examples up; the mean over them is asked for.": (
-                lambda near, far, offset: nce(near, far, offset) * len(near)
-            ),
+            "The offset is missing: without it, nothing is compared with noise.": lambda n, f, o: nce(n, f, 0.0),
+            "You add the offset; exp(s) is compared with it, so it is subtracted.": lambda n, f, o: nce(n, f, -o),
+            "Your sign is the wrong way round: a loss is to be minimised.": lambda n, f, o: -nce(n, f, o),
+            "You add the examples up; the mean over them is asked for.": lambda n, f, o: nce(n, f, o) * len(n),
             "The negatives are missing.": lambda near, far, offset: -F.logsigmoid(near - offset).mean(),
         },
         "hard · 12 minutes",
@@ -196,12 +184,8 @@ EXERCISES = {
             "Your rows are shorter than 1: they must be normalised again.": lambda r, e, m: m * r + (1 - m) * e,
             "Your shares are swapped: the momentum is the share of the old row.": lambda r, e, m: moved(r, e, 1 - m),
             "You replace the old row by the new one: it forgets its earlier visits.": lambda r, e, m: e,
-            "You add the whole new embedding; its share is only the rest, 1 - momentum.": (
-                lambda r, e, m: F.normalize(m * r + e)
-            ),
-            "You divide each number by its column's length; it is the row that must have length 1.": (
-                lambda r, e, m: F.normalize(m * r + (1 - m) * e, dim=0)
-            ),
+            "You add all of the new embedding; its share is 1 - momentum.": lambda r, e, m: F.normalize(m * r + e),
+            "You normalise columns; rows must have length 1.": lambda r, e, m: F.normalize(m * r + (1 - m) * e, dim=0),
         },
         "easy · 5 minutes",
         "It is an average of two rows, with shares that add up to 1. How long is the average of two arrows of length "

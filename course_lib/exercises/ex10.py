@@ -129,15 +129,11 @@ EXERCISES = {
         reached,
         _bounds,
         {
-            "You divide by the accuracy of the labels: what the untrained network can do then counts as learned.": (
-                lambda t, r, s: t / s
-            ),
+            "You divide by the labels' accuracy, as if an untrained network could do nothing.": lambda t, r, s: t / s,
             "That is the gain in accuracy; its share of the whole way is asked for.": lambda t, r, s: t - r,
             "The way ends at the labels' accuracy, and not at an accuracy of one.": lambda t, r, s: (t - r) / (1 - r),
             "That is the share of the way that is missing.": lambda t, r, s: (s - t) / (s - r),
-            "The way begins at the untrained network: subtract it from the labels' accuracy too.": lambda t, r, s: (
-                (t - r) / s
-            ),
+            "The way begins at the untrained network: subtract it from both accuracies.": lambda t, r, s: (t - r) / s,
             "Training can do harm: a share below zero is an answer, too.": lambda t, r, s: max(0.0, reached(t, r, s)),
         },
         "easy · 4 minutes",

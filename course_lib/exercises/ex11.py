@@ -56,20 +56,12 @@ EXERCISES = {
         gram,
         for_each(_maps, (2, 3, 4, 6), (3, 4, 5, 3)),
         {
-            "You sum over the places, so that a larger picture would have another style: divide by their number.": (
-                lambda maps: _square(maps.flatten(2))
-            ),
+            "You sum over the places; a style takes their mean, at any size.": lambda maps: _square(maps.flatten(2)),
             "You divide by the channels as well; average over the places only.": lambda maps: gram(maps) / len(maps[0]),
             "You subtract each channel's mean first, but how strongly it responds is part of a style.": _centred,
-            "You scale every channel to the same strength, but how strongly each responds is part of a style.": (
-                lambda maps: _square(F.normalize(maps.flatten(2), dim=2))
-            ),
-            "You mix the pictures: each has a matrix of its own.": (
-                lambda maps: gram(maps).mean(0, keepdim=True).expand(len(maps), -1, -1)
-            ),
-            "Only the diagonal is there: which channels respond *together* is missing.": (
-                lambda maps: torch.diag_embed(gram(maps).diagonal(dim1=1, dim2=2))
-            ),
+            "You scale each channel; its strength is style.": lambda maps: _square(F.normalize(maps.flatten(2), dim=2)),
+            "Each picture has its own matrix.": lambda maps: gram(maps).mean(0, keepdim=True).expand(len(maps), -1, -1),
+            "Only the diagonal is there.": lambda maps: torch.diag_embed(gram(maps).diagonal(dim1=1, dim2=2)),
         },
         "easy · 5 minutes",
         "A style does not depend on where anything is: what is left when places no longer matter?",

@@ -78,9 +78,7 @@ EXERCISES = {
                 _by_slacks(lambda found, passed, c1, c2: c1 * F.relu(found) + c2 * F.relu(2 - passed).sum())
             ),
             "The bias is missing from the scores.": lambda w, bias, *rest: objective(w, 0.0, *rest),
-            "Half of w's squared length counts, not all of it.": (
-                lambda w, *rest: objective(w, *rest) + w.square().sum() / 2
-            ),
+            "Half of w's squared length counts, not all.": lambda w, *rest: objective(w, *rest) + w.square().sum() / 2,
             "Your two costs are swapped: C1 is the positive's.": lambda *q: objective(*q[:4], q[5], q[4]),
         },
         "medium · 8 minutes",
@@ -94,13 +92,9 @@ EXERCISES = {
         whiten,
         for_each(_background, (4,), (6,)),
         {
-            "You multiply by S, which amplifies what is already strong; its inverse is asked for.": (
-                lambda s, x, m: s @ (x - m)
-            ),
+            "You multiply by S, which amplifies what is strong; its inverse is needed.": lambda s, x, m: s @ (x - m),
             "The mean of the background is still in your example.": lambda s, x, m: torch.linalg.solve(s, x),
-            "You divide by the variances alone: features that vary together are then counted several times.": (
-                lambda s, x, m: (x - m) / s.diagonal()
-            ),
+            "You divide by the variances alone; features also vary together.": lambda s, x, m: (x - m) / s.diagonal(),
             "You whiten once: that is right for data. Weights are applied to data that are not white, and need it "
             "twice.": _by_half,
             "Your weights point from the example to the background.": lambda s, x, m: torch.linalg.solve(s, m - x),
@@ -118,18 +112,12 @@ EXERCISES = {
         correlate,
         for_each(_picture_and_filter, (12, 16, 3, 5), (15, 9, 4, 2)),
         {
-            "That is a convolution: the filter is turned by half a turn. One of the spectra needs its conjugate.": (
-                _by_spectra(torch.mul)
-            ),
-            "Your plane runs backwards: take the conjugate of the filter's spectrum, not of the picture's.": (
-                _by_spectra(lambda x, w: x.conj() * w)
-            ),
+            "That is a convolution: the filter is turned. One spectrum needs its conjugate.": _by_spectra(torch.mul),
+            "Your plane runs backwards: conjugate the filter's spectrum.": _by_spectra(lambda x, w: x.conj() * w),
             "Your plane is shifted by half a filter: a peak should be at the window's top left pixel.": (
                 lambda x, w: correlate(x, w).roll([size // 2 for size in w.shape], (0, 1))
             ),
-            "Your plane begins in its middle; no `fftshift` is needed, as pixel (0, 0) is the first.": (
-                lambda x, w: torch.fft.fftshift(correlate(x, w))
-            ),
+            "Your plane begins in its middle: leave `fftshift` out.": lambda x, w: torch.fft.fftshift(correlate(x, w)),
             "You set to zero what lies over the edge; the picture continues there from its opposite edge.": (
                 lambda x, w: F.pad(_valid(x, w), (0, w.shape[1] - 1, 0, w.shape[0] - 1))
             ),

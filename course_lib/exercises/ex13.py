@@ -39,9 +39,7 @@ def _cosine(grey: Tensor) -> float:
 
 _UNLIKE: dict[str, Callable[[Tensor], float]] = {
     "Those are the pixels below; the neighbour to the right is asked for.": lambda g: _pearson(g[:-1], g[1:]),
-    "The last column has no neighbour; you gave it the first column, from the other side.": (
-        lambda g: _pearson(g, g.roll(-1, 1))
-    ),
+    "The last column has no neighbour; you gave it the first.": lambda g: _pearson(g, g.roll(-1, 1)),
     "That is the covariance: it grows with the contrast. Divide by both standard deviations.": _covariance,
     "You do not subtract the means, so that any bright picture looks highly correlated.": _cosine,
     "That is a pixel and the one after next; the next is asked for.": lambda g: _pearson(g[:, :-2], g[:, 2:]),
@@ -156,15 +154,9 @@ EXERCISES = {
         _said,
         {
             "You take the size of each gap; its square is asked for.": lambda s, r: sum(map(abs, _gaps(s, r))) / len(s),
-            "That is the sum, and grows with the number of predictions; the mean is asked for.": (
-                lambda s, r: brier(s, r) * len(s)
-            ),
-            "You square the mean gap, in which too sure and too unsure cancel; square each gap first.": (
-                lambda s, r: (sum(_gaps(s, r)) / len(s)) ** 2
-            ),
-            "You compare with what did not come out: right is 1, wrong is 0.": (
-                lambda s, r: brier(s, [not x for x in r])
-            ),
+            "That is the sum over the predictions; the mean is asked for.": lambda s, r: brier(s, r) * len(s),
+            "You square the mean gap; square each gap first.": lambda s, r: (sum(_gaps(s, r)) / len(s)) ** 2,
+            "You compare with what did not happen: right is 1, wrong is 0.": lambda s, r: brier(s, [not x for x in r]),
             "That is its root.": lambda s, r: brier(s, r) ** 0.5,
             "Upside down: here 0 is best.": lambda s, r: 1 - brier(s, r),
             "That is the share that was right, which ignores how sure you were.": lambda s, r: sum(r) / len(r),
