@@ -130,7 +130,7 @@ def test_the_stand_in_is_rendered_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(voc, "PICTURES", {"train": 9, "test": 3})
     first = load_voc("stand-in", "train", side=64)
     assert first.classes == CLASSES and "stand-in" in first.note and first.picture(0).shape == (3, 64, 64)
-    monkeypatch.setattr(voc, "render_voc", None)
+    monkeypatch.setattr(voc, "make_scene", None)
     assert len(load_voc("stand-in", "test", side=64)) == 3
 
 

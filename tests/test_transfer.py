@@ -16,13 +16,13 @@ from scipy.stats import kendalltau
 from course_lib.data.datasets import LabelledImages, to_float
 from course_lib.evidence.results import publish, retrained_row
 from course_lib.lessons.freezing import accuracy_by_depth, depth_panel, explore_depth, same_order, three_exams
-from course_lib.lessons.scattering import channels, first_order, retrain_scattering, scattering_maps, wave, window
+from course_lib.lessons.scattering import CHANNELS, first_order, retrain_scattering, scattering_maps, wave, window
 from course_lib.networks.alexnet import LAYERS, AlexNet
 from course_lib.pretext.method import Batch
 from course_lib.pretext.recipes import Recipe
 from course_lib.probes import frozen, transfer
+from course_lib.probes.classifier import ProbeResult
 from course_lib.probes.frozen import begin_above, freeze, frozen_maps, run_layers
-from course_lib.probes.result import ProbeResult
 from course_lib.probes.transfer import Retrained, accuracy_of, describe_depth, retrain
 from course_lib.profiles import PROFILES, Course
 from course_lib.support.errors import CourseError
@@ -209,7 +209,7 @@ def test_the_transform_is_kymatios_once_and_kept(tmp_path: Path, monkeypatch: py
 
     images = pictures(60).train_images
     maps = scattering_maps(images)
-    assert maps.shape == (30, 243, 8, 8) and channels() == 243
+    assert maps.shape == (30, 243, 8, 8) and CHANNELS == 243
     expected = ScatteringTorch2D(2, (32, 32))(to_float(images))
     assert torch.allclose(maps.float(), expected.flatten(1, 2), atol=2e-3)
     (path,) = (tmp_path / "cache").glob("scattering-*.safetensors")

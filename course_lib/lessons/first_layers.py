@@ -18,7 +18,7 @@ from course_lib.evidence.films import Film
 from course_lib.networks.trunk import shapes_in_space
 from course_lib.pictures.drawing import Paper
 from course_lib.pictures.figures import filter_pixels, tile
-from course_lib.pictures.panel import WRAP, Panel, named_slider
+from course_lib.pictures.panel import WRAP, Drawn, Panel, named_slider
 
 FITS = 0.8
 """The share of a filter's power that a Gabor function must explain for the filter to count as oriented."""
@@ -122,8 +122,8 @@ def _bells(k: int) -> list[tuple[Tensor, Tensor, Tensor]]:
 _TITLE = 42  # pixels of the two lines above a sheet of filters
 
 
-def films_panel(left: Film, right: Film, share: float) -> tuple[np.ndarray, str]:
-    """The first layers of two networks side by side at `share` of their trainings, in [0, 1]: pixels uint8, and words.
+def films_panel(left: Film, right: Film, share: float) -> Drawn:
+    """The first layers of two networks side by side at `share` of their trainings, in [0, 1].
 
     The words have the measures of `filters.py` for each, and how well the two match, now and before their first step.
     """

@@ -12,9 +12,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from course_lib.networks.alexnet import LAYERS
+from course_lib.pictures.charts import chart, legend_beside
 from course_lib.pictures.drawing import Paper
 from course_lib.pictures.figures import Picture
-from course_lib.pictures.panel import Panel, named_slider, panel_over
+from course_lib.pictures.panel import Drawn, Panel, named_slider, panel_over
 from course_lib.probes.transfer import describe_depth
 from course_lib.support.palette import ASIDE, FROZEN, colours_of, marker_of
 
@@ -27,8 +28,7 @@ def accuracy_by_depth(rows: Sequence[dict[str, Any]], title: str) -> Picture:
     rows: as `course_lib.evidence.results.retrained_row` makes them; of several seeds the mean is drawn. Rows of
     fine-tuning are left out. Scattering has one depth, and so a mark of its own.
     """
-    figure = Figure(figsize=(7.5, 4.2), layout="constrained")
-    axes, words = figure.subplots(), []
+    (figure, axes), words = chart(7.5, 4.2), []
     lines = _curves(rows)
     colours = colours_of(lines)
     for i, (name, curve) in enumerate(lines.items()):
@@ -47,8 +47,7 @@ def accuracy_by_depth(rows: Sequence[dict[str, Any]], title: str) -> Picture:
         words.append(f"{name} " + ", ".join(f"{100 * row.accuracy:.0f} at {row.Index}" for row in curve.itertuples()))
     axes.set(title=title, ylabel="accuracy in %", xlabel="layers that are frozen", xticks=range(len(LAYERS) + 1))
     axes.set_xticklabels(["none", *(f"conv1-{layer[-1]}" if i else layer for i, layer in enumerate(LAYERS))])
-    axes.grid(axis="y", alpha=0.3)
-    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
+    legend_beside(axes)
     return Picture(figure, f"{title}. Accuracy in percent over the number of frozen layers: {'; '.join(words)}")
 
 
@@ -62,11 +61,8 @@ def _curves(rows: Sequence[dict[str, Any]]) -> dict[str, pd.DataFrame]:
     return {name: curve if name == "scattering" else pd.concat([common, curve]) for name, curve in own.items()}
 
 
-def depth_panel(rows: Sequence[dict[str, Any]], depth: int) -> tuple[np.ndarray, str]:
-    """The network as blocks, the frozen ones marked, and a bar for each network at this depth.
-
-    Pixels (height, width, 3) uint8, of one size for every depth, and words.
-    """
+def depth_panel(rows: Sequence[dict[str, Any]], depth: int) -> Drawn:
+    """The network as blocks, the frozen ones marked, and a bar for each network at this depth."""
     curves, said = _curves(rows), []
     colours = colours_of(curves)
     paper = Paper(640, _TOP + _ROW * len(curves) + 12)

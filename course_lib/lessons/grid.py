@@ -7,12 +7,12 @@ from typing import Any
 
 import ipywidgets as widgets
 import numpy as np
-from matplotlib.figure import Figure
 
 from course_lib.data.sources import GENERATED
 from course_lib.networks.alexnet import LAYERS
+from course_lib.pictures.charts import chart
 from course_lib.pictures.drawing import pixels_of
-from course_lib.pictures.panel import Panel, panel_over
+from course_lib.pictures.panel import Drawn, Panel, panel_over
 from course_lib.pretext.method import method_names
 from course_lib.support.palette import COLOURS, GREY
 
@@ -32,7 +32,8 @@ def _images(row: dict[str, Any]) -> str:
 def _left_out(row: dict[str, Any]) -> str:
     if row["method"] == "random":
         return "untrained"
-    return (row.get("left_out") or "nothing") if _of_one_photograph(row) else ""
+    of_one_photograph = row["n"] == 1 and row["source"] not in GENERATED
+    return (row.get("left_out") or "nothing") if of_one_photograph else ""
 
 
 def _content(row: dict[str, Any]) -> str:
@@ -41,10 +42,6 @@ def _content(row: dict[str, Any]) -> str:
     if row.get("left_out") or row["n"] != 1:
         return ""
     return row["source"] if row["source"] in GENERATED else "photograph"
-
-
-def _of_one_photograph(row: dict[str, Any]) -> bool:
-    return row["n"] == 1 and row["source"] not in GENERATED
 
 
 CHOICES: dict[str, tuple[Callable[[dict[str, Any]], str], tuple[str, ...]]] = {
@@ -69,16 +66,12 @@ def along(choice: str, rows: Iterable[dict[str, Any]], data: str) -> list[dict[s
     return list(found.values())
 
 
-def grid_panel(
-    rows: Iterable[dict[str, Any]], data: str, method: str, choice: str, layer: str
-) -> tuple[np.ndarray, str]:
-    """One dot per seed, and a stroke at their mean, for every value of a choice: pixels (height, width, 3) uint8, and
-    words. What has not been measured stays empty."""
+def grid_panel(rows: Iterable[dict[str, Any]], data: str, method: str, choice: str, layer: str) -> Drawn:
+    """One dot per seed, and a stroke at their mean, for every value of a choice; empty where nothing was measured."""
     chosen = [row for row in along(choice, rows, data) if row["layer"] == layer]
     chosen = [row for row in chosen if row["method"] in (method, "random", "supervised")]
     values = {value: [100 * r["accuracy"] for r in chosen if r[choice] == value] for value in CHOICES[choice][1]}
-    figure = Figure(figsize=(6.8, 2.7), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = chart(6.8, 2.7)
     axes.set_yticks(range(len(values)), list(values))
     every = [accuracy for some in values.values() for accuracy in some]
     low, high = min([_RANGE[0], *every]), max([_RANGE[1], *every])

@@ -14,7 +14,7 @@ from course_lib.data.crops import Crops
 from course_lib.data.datasets import CropDataset
 from course_lib.pictures.drawing import Paper
 from course_lib.pictures.figures import tile, to_pixels
-from course_lib.pictures.panel import Panel, named_slider, panel_over
+from course_lib.pictures.panel import Drawn, Panel, named_slider, panel_over
 from course_lib.pretext.bigan import BiGAN
 from course_lib.pretext.clustering import assign, kmeans
 from course_lib.pretext.method import Batch
@@ -36,11 +36,10 @@ def explore_turns(method: RotNet, data: CropDataset) -> Panel:
 
 
 @torch.inference_mode()
-def turn_panel(method: RotNet, data: CropDataset, number: int, angle: float) -> tuple[np.ndarray, str]:
+def turn_panel(method: RotNet, data: CropDataset, number: int, angle: float) -> Drawn:
     """Crop `number`, turned counter-clockwise by `angle` degrees, and how sure the network is of each quarter turn.
 
-    Returns pixels (height, width, 3) uint8 and words. A crop that is not turned by a whole quarter is made a little
-    smaller, so that its corners stay inside what it showed before.
+    A crop that is not turned by a whole quarter is made a little smaller, so that its corners stay inside.
     """
     crop = tilted(data.crops[[number]], angle)
     shares = method(data.render(crop)).float().softmax(1)[0].tolist()
@@ -78,7 +77,7 @@ def explore_groups(images: Tensor, features: Tensor, k: int = 30) -> Panel:
     return panel_over([groups, seed], lambda: groups_panel(images, features, groups.value, seed.value))
 
 
-def groups_panel(images: Tensor, features: Tensor, k: int, seed: int = 0) -> tuple[np.ndarray, str]:
+def groups_panel(images: Tensor, features: Tensor, k: int, seed: int = 0) -> Drawn:
     """Crops (n, 3, side, side) grouped by their features (n, f) into k groups, and of the largest the members nearest
     to the centre: pixels uint8 of one size for every k, and words."""
     found = kmeans(features, min(k, len(features)), seed=seed)
@@ -111,14 +110,14 @@ def explore_codes(method: BiGAN, data: CropDataset, seed: int = 0) -> Panel:
     deal = named_slider("seed", seed, widgets.IntSlider, min=0, max=max(99, seed))
     kind = widgets.Dropdown(options=_BEGINS, description="between", layout={"width": "260px"})
 
-    def draw() -> tuple[np.ndarray, str]:
+    def draw() -> Drawn:
         return walk_panel(method, *some_codes(method, data, kind.value, deal.value), share.value)
 
     return panel_over([kind, share, deal], draw)
 
 
-def walk_panel(method: BiGAN, begin: Tensor, end: Tensor, share: float) -> tuple[np.ndarray, str]:
-    """What the generator draws on the way from some codes to others: pixels uint8, and words.
+def walk_panel(method: BiGAN, begin: Tensor, end: Tensor, share: float) -> Drawn:
+    """What the generator draws on the way from some codes to others.
 
     begin, end: codes (n, code). The first row shows the whole way in equal steps for the first pair; the second, at
     `share` of the way, in [0, 1], every pair.

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import ipywidgets as widgets
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -18,7 +17,7 @@ from course_lib.data.datasets import LabelledImages
 from course_lib.networks.alexnet import LAYERS
 from course_lib.networks.trunk import Trunk
 from course_lib.pictures.drawing import Paper
-from course_lib.pictures.panel import Panel, named_slider, panel_over
+from course_lib.pictures.panel import Drawn, Panel, named_slider, panel_over
 from course_lib.probes.classifier import logits, standardise
 from course_lib.probes.features import POOLINGS, pooled_features
 from course_lib.support.machine import release_memory
@@ -80,8 +79,8 @@ def ridge(x: Tensor, y: Tensor, classes: int, decay: float) -> Tensor:
     return torch.cat([weights, mean[None]])
 
 
-def preview_panel(preview: Preview, layer: str, pooling: str, labels: int) -> tuple[np.ndarray, str]:
-    """A bar for each network, and a line at chance: pixels (height, width, 3) uint8, and words."""
+def preview_panel(preview: Preview, layer: str, pooling: str, labels: int) -> Drawn:
+    """A bar for each network, and a line at chance."""
     shares = {name: preview.accuracy(name, layer, pooling, labels) for name in preview.networks}
     bottom = _ROW * len(shares) + 10
     paper, guess = Paper(_WIDE, bottom + 34), 1 / len(preview.data.classes)

@@ -18,8 +18,9 @@ from PIL import Image
 from torch import Tensor
 
 from course_lib.data.datasets import CropDataset
+from course_lib.pictures.charts import chart
 from course_lib.pictures.figures import Picture, crop_rows, draw_outlines, photograph, tile, to_pixels
-from course_lib.pictures.panel import Panel, named_slider, panel_over
+from course_lib.pictures.panel import Drawn, Panel, named_slider, panel_over
 from course_lib.pretext.method import Batch
 from course_lib.pretext.puzzles import (
     DRAWS,
@@ -134,13 +135,10 @@ _TILE = 64  # pixels of a tile in a panel
 _GAP = 6
 
 
-def puzzle_panel(
-    data: CropDataset, number: int, tricks: Tricks, order: Tensor, seed: int = 0
-) -> tuple[np.ndarray, str]:
+def puzzle_panel(data: CropDataset, number: int, tricks: Tricks, order: Tensor, seed: int = 0) -> Drawn:
     """Crop `number` with its nine tiles where they lie on the photograph; the tiles in place; and as they are dealt.
 
-    order: (9,). seed: of the jitter, the grey and the shifts. Returns pixels (height, width, 3) uint8, of one size for
-    each photograph, and words.
+    order: (9,). seed: of the jitter, the grey and the shifts.
     """
     crops = data.crops[number]
     draws = torch.from_numpy(np.random.default_rng(seed).uniform(-1, 1, (1, DRAWS))).float()
@@ -151,7 +149,8 @@ def puzzle_panel(
     size = max(1, round(height * drawn.shape[1] / drawn.shape[0])), height
     small = np.asarray(Image.fromarray(drawn).resize(size, Image.Resampling.BILINEAR))
     gap = np.full((height, 4 * _GAP, 3), 255, np.uint8)
-    pixels = np.concatenate([small, gap, _spaced(tiles[0]), gap, _spaced(deal(tiles, order[None])[0])], 1)
+    placed, dealt = (tile(to_pixels(one[0]), GRID, gap=_GAP) for one in (tiles, deal(tiles, order[None])))
+    pixels = np.concatenate([small, gap, placed, gap, dealt], 1)
     tried = {
         f"a gap of {tricks.gap:.0%} of a cell": True,
         "tiles moved within it": tricks.jitter > 0,
@@ -159,19 +158,13 @@ def puzzle_panel(
         "grey": is_grey(draws, tricks),
         f"channels shifted by {tricks.shift}": tricks.shift > 0,
     }
-    used, dealt = [name for name, done in tried.items() if done], [str(i) for i in (order + 1).tolist()]
-    return pixels, f"Nine tiles of crop {number}: {', '.join(used)}. Right, dealt in the order {' '.join(dealt)}"
-
-
-def _spaced(tiles: Tensor) -> np.ndarray:
-    """Nine tiles (9, 3, side, side) with white between them."""
-    return tile(to_pixels(tiles), GRID, gap=_GAP)
+    used, numbers = [name for name, done in tried.items() if done], [str(i) for i in (order + 1).tolist()]
+    return pixels, f"Nine tiles of crop {number}: {', '.join(used)}. Right, dealt in the order {' '.join(numbers)}"
 
 
 def distances_picture(sets: Mapping[str, Tensor]) -> Picture:
     """How many places two orders of a set (count, 9) differ in, as a histogram for each set."""
-    figure = Figure(figsize=(6.4, 2.6), layout="constrained")
-    axes, words, bars = figure.subplots(), [], {}
+    (figure, axes), words, bars = chart(6.4, 2.6), [], {}
     for name, orders in sets.items():
         between = torch.pdist(orders.float(), p=0)  # Hamming distances of all pairs
         bars[name] = (torch.bincount(between.long(), minlength=TILES + 1) / len(between)).tolist()
@@ -189,8 +182,7 @@ def shortcuts_picture(found: Mapping[str, Mapping[str, float]], chance: float, c
 
     found: by the name of the tricks, the share of puzzles solved by the name of the solver.
     """
-    figure = Figure(figsize=(9, 3.2), layout="constrained")
-    axes, solvers = figure.subplots(), next(iter(found.values()))
+    (figure, axes), solvers = chart(9, 3.2), next(iter(found.values()))
     _draw_bars(axes, {solver: [of[solver] for of in found.values()] for solver in solvers})
     for bars in axes.containers:
         axes.bar_label(bars, fmt="%.2f", fontsize=8)
@@ -263,7 +255,7 @@ def explore_puzzle(data: CropDataset, orders: Tensor) -> Panel:
     )
     shift = named_slider("shift", 0, widgets.IntSlider, min=0, max=4)
 
-    def draw() -> tuple[np.ndarray, str]:
+    def draw() -> Drawn:
         tricks = Tricks(gap.value, jitter.value, normalise.value, float(grey.value), shift.value)
         return puzzle_panel(data, number.value, tricks, orders[order.value], deal.value)
 

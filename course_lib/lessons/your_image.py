@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import pandas as pd
 import torch
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from course_lib.evidence.intervals import Accuracies, as_table
 from course_lib.evidence.results import load_reference, load_reference_table
+from course_lib.pictures.charts import chart
 from course_lib.pictures.figures import Picture
 from course_lib.profiles import Course
 from course_lib.support.files import fill_template, runs_folder, write_file
@@ -72,8 +72,7 @@ def beaten(mine: float, names: Sequence[str], accuracies: Sequence[Sequence[floa
 
 def standing_picture(mine: float, known: Mapping[str, Sequence[float]], name: str, title: str) -> Picture:
     """The accuracies of known pictures, one row each and one dot per seed; `mine` is a line labelled `name`."""
-    figure = Figure(figsize=(7.5, 0.42 * len(known) + 1.3), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = chart(7.5, 0.42 * len(known) + 1.3)
     axes.axvline(mine, color=COLOURS["deepcluster"], linewidth=2)
     label = {"ha": "center", "color": COLOURS["deepcluster"], "backgroundcolor": "white"}
     axes.text(mine, -0.75, f"{name}, {mine:.1f}", **label)

@@ -43,14 +43,22 @@ def training_picture(
     return Picture(figure, words + doing + (f". {pace}" if pace else ""))
 
 
-def bar_chart(values: dict[str, float], caption: str, level: float, words: str, method: str = "rotnet") -> Picture:
-    """Shares of 1 as bars under their names, with a dashed line at `level`, which is called `words`.
+def chart(width: float, height: float) -> tuple[Figure, Axes]:
+    """A figure of so many inches with one chart."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots()
 
-    method: in whose colour.
-    """
-    figure = Figure(figsize=(7, 0.5 * len(values) + 0.8), layout="constrained")
-    axes = figure.subplots()
-    axes.barh(list(values), list(values.values()), color=COLOURS[method])
+
+def legend_beside(axes: Axes) -> None:
+    """Faint lines to read heights by, and a legend to the right of the chart, where it hides nothing."""
+    axes.grid(axis="y", alpha=0.3)
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
+
+
+def bar_chart(values: dict[str, float], caption: str, level: float, words: str) -> Picture:
+    """Shares of 1 as bars under their names, with a dashed line at `level`, which is called `words`."""
+    figure, axes = chart(7, 0.5 * len(values) + 0.8)
+    axes.barh(list(values), list(values.values()), color=COLOURS["rotnet"])
     plain = {"bbox": {"facecolor": "white", "edgecolor": "none", "pad": 1}, "zorder": 3}  # the line passes behind words
     axes.axvline(level, color="black", linestyle="--", linewidth=1)
     axes.bar_label(axes.containers[0], fmt="%.2f", padding=3, **plain)
@@ -70,8 +78,7 @@ def accuracy_by_layer(rows: Sequence[dict], title: str, what: str = "accuracy") 
 
     table, height = _in_percent(rows, what), f"{what} in %"
     methods = in_order(table["method"])
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = chart(7, 4)
     sns.lineplot(
         table,
         x="layer",
@@ -122,8 +129,7 @@ def accuracy_by_choice(rows: Sequence[dict], choice: str, order: Sequence[str], 
 
     table = _in_percent(rows, "accuracy")
     methods = [method for method in COLOURS if method in set(table["method"])]
-    figure = Figure(figsize=(7, 3.4), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = chart(7, 3.4)
     sns.pointplot(
         table,
         x=choice,
@@ -151,8 +157,7 @@ def calibration_picture(sure: Sequence[float], right: Sequence[bool], few: int) 
 
     few: below so many answers, the caption says that they tell little.
     """
-    figure = Figure(figsize=(4.6, 4.2), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = chart(4.6, 4.2)
     axes.plot([0, 1], [0, 1], color="black", linestyle="--", linewidth=1)
     axes.set(xlabel="how sure you were", ylabel="share that was right", xlim=(0.2, 1.03), ylim=(-0.03, 1.03))
     groups = [[(s, r) for s, r in zip(sure, right) if min(4, int(5 * s)) == fifth] for fifth in range(5)]
@@ -172,8 +177,7 @@ def forest(differences: Sequence[dict], bound: float, title: str) -> Picture:
     differences: with what, mean, low, high and verdict, as `course_lib.evidence.claims` gives them.
     """
     marks = {"holds": (RIGHT, "o"), "fails": (WRONG, "X"), "undecided": (GREY, "s")}
-    figure = Figure(figsize=(8, 0.34 * len(differences) + 1.1), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = chart(8, 0.34 * len(differences) + 1.1)
     for verdict, (colour, marker) in marks.items():
         places = [(i, one) for i, one in enumerate(differences) if one["verdict"] == verdict]
         for i, one in places:

@@ -15,6 +15,9 @@ import numpy as np
 from course_lib.pictures.figures import Picture
 from course_lib.pictures.png import encode_png
 
+Drawn = tuple[np.ndarray, str]
+"""What a panel shows: pixels (height, width, 3) uint8, of one size whatever its controls say, and words."""
+
 WRAP = {"flex_flow": "row wrap"}
 """The layout of controls in a row, on as many lines as it takes."""
 
@@ -26,7 +29,7 @@ class Panel:
     a screen reader, the notebook keeps the first picture with its words in place of the controls.
     """
 
-    def __init__(self, draw: Callable[[], tuple[np.ndarray, str]], controls: Sequence[widgets.Widget]) -> None:
+    def __init__(self, draw: Callable[[], Drawn], controls: Sequence[widgets.Widget]) -> None:
         self._draw = draw
         self._first = Picture(*draw())
         height, width = self._first.image.shape[:2]
@@ -58,7 +61,7 @@ class Panel:
         return {"application/vnd.jupyter.widget-view+json": view} | self._first.bundle()
 
 
-def panel_over(controls: Sequence[widgets.Widget], draw: Callable[[], tuple[np.ndarray, str]]) -> Panel:
+def panel_over(controls: Sequence[widgets.Widget], draw: Callable[[], Drawn]) -> Panel:
     """A panel that is drawn again when any of its controls moves."""
     panel = Panel(draw, [widgets.HBox(controls, layout=WRAP)])
     for control in controls:

@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
-import numpy as np
 
 from course_lib.data.crops import AREA_LAWS, CropScheme, Parts
 from course_lib.data.images import SOURCE_PHOTOGRAPHS
 from course_lib.data.loading import load_source
 from course_lib.data.sources import GENERATED, Source
 from course_lib.lessons.crops.panel import SCHEME_PARTS, SIDES, Backdrop, crop_panel, make_backdrop, weaken
-from course_lib.pictures.panel import Panel, named_slider
+from course_lib.pictures.panel import Drawn, Panel, named_slider
 
 _SWEEP = 60  # steps of the play button
 _WIDE = {"width": "220px"}
@@ -35,7 +34,7 @@ def explore_crops(
     sliders["side"] = named_slider("side", side, widgets.SelectionSlider, options=SIDES)
     sliders["seed"] = named_slider("seed", seed, widgets.IntSlider, min=0, max=max(99, seed))
 
-    def draw(source: Source, backdrop: Backdrop) -> tuple[np.ndarray, str]:
+    def draw(source: Source, backdrop: Backdrop) -> Drawn:
         given = {name: slider.value for name, slider in sliders.items()}
         side, seed = given.pop("side"), given.pop("seed")
         return crop_panel(source, CropScheme(**given), side, seed, parts, backdrop)
@@ -59,7 +58,7 @@ class SourcePanel(Panel):
     def __init__(
         self,
         source: Source,
-        draw: Callable[[Source, Backdrop], tuple[np.ndarray, str]],
+        draw: Callable[[Source, Backdrop], Drawn],
         columns: Sequence[widgets.Widget],
         buttons: Sequence[widgets.Widget],
     ) -> None:
@@ -104,7 +103,7 @@ def explore_parts(source: Source, scheme: CropScheme | None = None, seed: int = 
     play = widgets.Play(value=0, min=0, max=20, interval=150)
     widgets.jslink((play, "value"), (slider, "value"))
 
-    def draw() -> tuple[np.ndarray, str]:
+    def draw() -> Drawn:
         left = 1 - slider.value / slider.max
         pixels, words = crop_panel(source, weaken(scheme, part.value, left), 64, seed, backdrop=backdrop)
         return pixels, f"{1 - left:.0%} of the {part.value} taken away. {words}"

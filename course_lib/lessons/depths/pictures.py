@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from course_lib.lessons.depths.depth import AXES, LABELS, ONE_IMAGE, RANDOM, Accuracies, Place, curve, read_at
 from course_lib.pictures.drawing import Paper
 from course_lib.pictures.figures import Picture
-from course_lib.pictures.panel import Panel, named_slider, panel_over
+from course_lib.pictures.panel import Drawn, Panel, named_slider, panel_over
 from course_lib.support.palette import ASIDE, BLACK, GREY, NETWORK_COLOURS, NETWORK_MARKERS
 
 _LINES = {RANDOM: ":", ONE_IMAGE: "-", LABELS: "--"}
@@ -83,38 +83,30 @@ def readings(measured: Mapping[str, Accuracies], places: Places, title: str) -> 
     """
     figure, words = Figure(figsize=(11, 3.9), layout="constrained"), []
     panels = figure.subplots(1, len(AXES), sharey=True)
+    every = [(network, kind, shares) for network, by_kind in measured.items() for kind, shares in by_kind.items()]
     for axes, name in zip(panels, AXES):
-        for network, by_kind in measured.items():
-            for kind, shares in by_kind.items():
-                depths, values = curve(places[network], shares, name)
-                _line(axes, network, kind, depths, [100 * value for value in values])
+        for network, kind, shares in every:
+            depths, values = curve(places[network], shares, name)
+            own = kind == ONE_IMAGE
+            look = {"marker": NETWORK_MARKERS[network], "markersize": 6 if own else 3, "linewidth": 2 if own else 1}
+            look |= {"color": NETWORK_COLOURS[network], "label": f"{network}, {kind}"}
+            axes.plot(depths, [100 * value for value in values], _LINES[kind], **look)
         axes.set(title=f"by {name}", xlabel=AXES[name].words)
         axes.grid(axis="y", alpha=0.3)
         _ticks(axes, name)
-    for network, by_kind in measured.items():
-        words += [f"{network} {kind} {_ends(shares)}" for kind, shares in by_kind.items()]
+    for network, kind, shares in every:
+        (first, low), *_, (last, high) = shares.items()
+        words.append(f"{network} {kind} {100 * low:.0f} at {first} and {100 * high:.0f} at {last}")
     panels[0].set_ylabel("accuracy in %")
     panels[-1].legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=9)
     figure.suptitle(title)
     return Picture(figure, f"{title}. The same numbers over four kinds of depth; in percent, {'; '.join(words)}")
 
 
-def _line(axes: Axes, network: str, kind: str, depths: Sequence[float], heights: Sequence[float]) -> None:
-    own = kind == ONE_IMAGE
-    look = {"marker": NETWORK_MARKERS[network], "markersize": 6 if own else 3, "linewidth": 2 if own else 1}
-    axes.plot(depths, heights, _LINES[kind], color=NETWORK_COLOURS[network], label=f"{network}, {kind}", **look)
-
-
-def _ends(shares: Mapping[str, float]) -> str:
-    layers = list(shares)
-    return " and ".join(f"{100 * shares[layer]:.0f} at {layer}" for layer in (layers[0], layers[-1]))
-
-
-def place_panel(measured: Mapping[str, Accuracies], places: Places, axis: str, share: float) -> tuple[np.ndarray, str]:
+def place_panel(measured: Mapping[str, Accuracies], places: Places, axis: str, share: float) -> Drawn:
     """All networks at one depth: their layers on lines, a mark at the depth, and a bar for the accuracy there.
 
-    axis: a key of AXES. share: of the way from the least depth of any network to the greatest. Pixels (height, width,
-    3) uint8, of one size for every axis and share, and words.
+    axis: a key of AXES. share: of the way from the least depth of any network to the greatest.
     """
     every = [AXES[axis].depth(place) for of in places.values() for place in of]
     low, high = min(every), max(every)

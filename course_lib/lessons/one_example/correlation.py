@@ -18,13 +18,13 @@ from typing import NamedTuple
 import ipywidgets as widgets
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 from torch import Tensor
 
 from course_lib.lessons.one_example.exemplar import widest_margin
+from course_lib.pictures.charts import chart, legend_beside
 from course_lib.pictures.figures import Picture, side_by_side
-from course_lib.pictures.panel import Panel, named_slider, panel_over
+from course_lib.pictures.panel import Drawn, Panel, named_slider, panel_over
 from course_lib.support.palette import PENS, RIGHT, WRONG
 
 ALPHA, BETA, COST = 1e-3, 1 - 1e-3, 1.0
@@ -164,15 +164,13 @@ def planes(frame: Tensor, found: Mapping[str, tuple[Tensor, Peak]], caption: str
 
 def track_errors(tracks: Mapping[str, Track], true: Tensor, caption: str) -> Picture:
     """How far each filter was from the true centres (n, 2), frame by frame, in pixels; drawn up to 40."""
-    figure = Figure(figsize=(8, 2.8), layout="constrained")
-    axes, words = figure.subplots(), []
+    (figure, axes), words = chart(8, 2.8), []
     for (name, track), colour, dash in zip(tracks.items(), PENS, _DASHES):
         errors = track.errors(true)
         axes.plot(errors.clamp(max=_LIMIT).numpy(), color=colour, linestyle=dash, label=name)
         words.append(f"{name} median {errors.median():.1f}, lost by more than 5 in {(errors > 5).float().mean():.0%}")
     axes.set(xlabel="frame", ylabel="error in pixels", ylim=(0, _LIMIT * 1.02))
-    axes.grid(axis="y", alpha=0.3)
-    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
+    legend_beside(axes)
     return Picture(figure, f"{caption}. Error in pixels: {'; '.join(words)}")
 
 
@@ -187,20 +185,18 @@ def explore_filter(frames: Tensor, true: Tensor, positive: Tensor, negatives: Te
     count = named_slider("negatives", most, widgets.IntSlider, min=0, max=most)
     number = named_slider("frame", len(frames) // 2, widgets.IntSlider, min=0, max=len(frames) - 1)
 
-    def draw() -> tuple[np.ndarray, str]:
+    def draw() -> Drawn:
         i, some = number.value, negatives[: count.value]
         return filter_panel(frames[i], true[i], positive, some, alpha.value, beta.value)
 
     return panel_over([alpha, beta, count, number], draw)
 
 
-def filter_panel(
-    frame: Tensor, true: Tensor, positive: Tensor, negatives: Tensor, alpha: float, beta: float
-) -> tuple[np.ndarray, str]:
+def filter_panel(frame: Tensor, true: Tensor, positive: Tensor, negatives: Tensor, alpha: float, beta: float) -> Drawn:
     """A correlation filter, and what it says of a frame: the frame, the filter and the plane side by side.
 
     frame: grey (H, W), of which true (2,) is where the centre of the patch is. positive, negatives, alpha, beta: as in
-    `correlation_filter`. Returns pixels (height, width, 3) uint8, of one size for every alpha and beta, and words.
+    `correlation_filter`.
     """
     template = correlation_filter(positive, negatives, alpha, beta)
     height, width = template.shape

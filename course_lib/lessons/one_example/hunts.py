@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from matplotlib.figure import Figure
 from sklearn.metrics import average_precision_score
 from torch import Tensor
 
@@ -22,6 +21,7 @@ from course_lib.data.sources import Source, shrink
 from course_lib.lessons.one_example.detections import hog_map
 from course_lib.lessons.one_example.exemplar import WEIGHT, Background, fit_svm, whiten
 from course_lib.networks.alexnet import LAYERS, AlexNet
+from course_lib.pictures.charts import chart, legend_beside
 from course_lib.pictures.figures import Picture
 from course_lib.probes.controls import pixels
 from course_lib.probes.features import pooled_features
@@ -185,8 +185,7 @@ def precision_by_layer(precisions: Mapping[tuple[str, str], Tensor], chance: flo
 
     precisions: by (who, layer), (p,) each; without a layer for what no network made.
     """
-    figure = Figure(figsize=(7.5, 3.6), layout="constrained")
-    axes, words = figure.subplots(), []
+    (figure, axes), words = chart(7.5, 3.6), []
     for name in dict.fromkeys(who for who, layer in precisions if layer):
         some = torch.stack([precisions[name, layer] for layer in LAYERS], 1)
         means, errors = some.mean(0).tolist(), (some.std(0) / len(some) ** 0.5).tolist()
@@ -197,6 +196,5 @@ def precision_by_layer(precisions: Mapping[tuple[str, str], Tensor], chance: flo
         words.append(f"{name} {level:.2f}")
     axes.axhline(chance, color="black", linewidth=1, label="chance")
     axes.set(ylabel="average precision", ylim=(0, 1), title=caption)
-    axes.grid(axis="y", alpha=0.3)
-    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
+    legend_beside(axes)
     return Picture(figure, f"{caption}. Mean over places: {'; '.join(words)}; chance {chance:.2f}")

@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 
 import ipywidgets as widgets
 import numpy as np
-from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from course_lib.lessons.one_example.detections import DIRECTIONS, HogPyramid, by_cell, detect, suppress
 from course_lib.lessons.one_example.exemplar import Round, Template, mine
+from course_lib.pictures.charts import chart
 from course_lib.pictures.figures import Picture, side_by_side, to_pixels
-from course_lib.pictures.panel import Panel, named_slider, panel_over
+from course_lib.pictures.panel import Drawn, Panel, named_slider, panel_over
 from course_lib.support.palette import PENS, RIGHT, WRONG
 
 _CELL, _GAP = 24, 8  # pixels of a cell of strokes, and between two pictures
@@ -54,8 +54,7 @@ def strokes(weights: Tensor) -> np.ndarray:
 def mining_picture(rounds: Sequence[Round], caption: str) -> Picture:
     """How many new windows of the negatives scored above -1 before each round, and how many it was fitted to."""
     hard, used = [one.hard for one in rounds], [one.used for one in rounds]
-    figure = Figure(figsize=(6, 2.6), layout="constrained")
-    axes, numbers = figure.subplots(), range(1, len(rounds) + 1)
+    (figure, axes), numbers = chart(6, 2.6), range(1, len(rounds) + 1)
     axes.plot(numbers, hard, color=PENS[1], marker="o", label="new hard negatives")
     axes.plot(numbers, used, color=PENS[0], marker="s", linestyle="--", label="negatives fitted to")
     axes.set(yscale="log", xlabel="round", ylabel="windows", xticks=list(numbers))
@@ -118,7 +117,7 @@ def explore_template(image: Tensor, photograph: HogPyramid, exemplar: Tensor, ma
     def mined(value: float) -> list[Round]:
         return mine(exemplar, maps, _ROUNDS, value)
 
-    def draw() -> tuple[np.ndarray, str]:
+    def draw() -> Drawn:
         done = mined(cost.value)
         shown = min(rounds.value, len(done))
         pixels, words = template_panel(image, photograph, done[shown - 1])
@@ -127,12 +126,9 @@ def explore_template(image: Tensor, photograph: HogPyramid, exemplar: Tensor, ma
     return panel_over([cost, rounds], draw)
 
 
-def template_panel(image: Tensor, photograph: HogPyramid, fitted: Round) -> tuple[np.ndarray, str]:
+def template_panel(image: Tensor, photograph: HogPyramid, fitted: Round) -> Drawn:
     """What one round of mining gave: its best boxes on a picture (3, H, W) uint8, and beside it the template's strokes,
-    above what it wants and below what it avoids.
-
-    Returns pixels (height, width, 3) uint8, of one size for every template of one form, and words.
-    """
+    above what it wants and below what it avoids."""
     found = suppress(detect(fitted.template, photograph))[:_SHOWN]
     scores = [f"{score:.2f}" for score in found.scores]
     left = draw_boxes(to_pixels(image[None])[0], found.boxes, scores)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from course_lib.lessons.uses.precision import Boxes, Found, average_precision, interpolated, judge, judge_picture
 from course_lib.lessons.uses.voc import BoxedPictures
+from course_lib.pictures.charts import chart, legend_beside
 from course_lib.pictures.figures import Picture, to_pixels
 from course_lib.support.palette import COLOURS, MARKERS, RIGHT, TRUTH, WRONG
 
@@ -90,8 +91,7 @@ def precision_over_recall(data: BoxedPictures, found: Mapping[str, Sequence[Foun
 
     found: by the detector's name, of every picture of the data.
     """
-    figure = Figure(figsize=(6.5, 3.6), layout="constrained")
-    axes, words = figure.subplots(), []
+    (figure, axes), words = chart(6.5, 3.6), []
     for name, boxes in found.items():
         judged = [judge(boxes, data.truth, label) for label in range(1, 1 + len(data.classes))]
         judged = [one for one in judged if one.positives]
@@ -101,6 +101,6 @@ def precision_over_recall(data: BoxedPictures, found: Mapping[str, Sequence[Foun
         axes.plot(_RECALLS, curve, label=f"{name} {area:.2f}", **look)
         words.append(f"{name} {area:.2f}, and {curve[50]:.2f} at a recall of a half")
     axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.03), title="mean over classes")
-    axes.grid(alpha=0.3)
-    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
+    axes.grid(axis="x", alpha=0.3)
+    legend_beside(axes)
     return Picture(figure, f"{caption}. Average precision, mean of {', '.join(data.classes)}: {'; '.join(words)}")

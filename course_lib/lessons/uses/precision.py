@@ -30,7 +30,7 @@ class Boxes(NamedTuple):
     @property
     def easy(self) -> Boxes:
         """Without the difficult ones."""
-        return Boxes(*(part[~self.difficult] for part in self))
+        return some(self, ~self.difficult)
 
 
 class Found(NamedTuple):
@@ -42,7 +42,7 @@ class Found(NamedTuple):
 
     def above(self, score: float) -> Found:
         """Those with a score of at least `score`."""
-        return Found(*(part[self.scores >= score] for part in self))
+        return some(self, self.scores >= score)
 
 
 class Precision(NamedTuple):
@@ -81,7 +81,7 @@ def judge(found: Sequence[Found], truth: Sequence[Boxes], label: int) -> Judged:
     """
     scores, right, positives = [torch.empty(0)], [torch.empty(0, dtype=torch.bool)], 0
     for said, true in zip(found, truth, strict=True):
-        one, objects = (boxes_of(boxes, label) for boxes in (said, true))
+        one, objects = (some(boxes, boxes.labels == label) for boxes in (said, true))
         positives += len(objects.easy.labels)
         answers = judge_picture(one, objects)
         scores.append(one.scores[answers >= 0])
@@ -90,9 +90,9 @@ def judge(found: Sequence[Found], truth: Sequence[Boxes], label: int) -> Judged:
     return Judged(torch.cat(right)[order], positives)
 
 
-def boxes_of(boxes: Boxes | Found, label: int) -> Boxes | Found:
-    """Those of one class."""
-    return type(boxes)(*(part[boxes.labels == label] for part in boxes))
+def some(boxes: Boxes | Found, which: Tensor) -> Boxes | Found:
+    """Those with True in `which`, (n,) bool."""
+    return type(boxes)(*(part[which] for part in boxes))
 
 
 def judge_picture(found: Found, true: Boxes) -> Tensor:

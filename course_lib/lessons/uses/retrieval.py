@@ -17,7 +17,7 @@ from course_lib.data.datasets import LabelledImages
 from course_lib.networks.trunk import Trunk
 from course_lib.pictures.drawing import Paper
 from course_lib.pictures.figures import Picture, tile, to_pixels
-from course_lib.pictures.panel import WRAP, Panel, named_slider, panel_over
+from course_lib.pictures.panel import WRAP, Drawn, Panel, named_slider, panel_over
 from course_lib.probes.classifier import standardise
 from course_lib.probes.features import NUMBERS, pooled_features
 from course_lib.support.palette import RIGHT, WRONG
@@ -95,11 +95,10 @@ _QUERIES = 20
 _BUTTON = 48  # pixels
 
 
-def search_panel(searches: Mapping[str, Search], query: int, layer: str) -> tuple[np.ndarray, str]:
+def search_panel(searches: Mapping[str, Search], query: int, layer: str) -> Drawn:
     """What each network's layer finds most like a test picture, one row per network, best first.
 
-    A frame's colour says whether the class is the query's; where it is not, there is a cross as well. Pixels (height,
-    width, 3) uint8, and words.
+    A frame's colour says whether the class is the query's; where it is not, there is a cross as well.
     """
     data, cells, said = next(iter(searches.values())).data, [], []
     label = int(data.test_labels[query])

@@ -16,8 +16,8 @@ from course_lib.lessons.crops.sliders import source_from_bytes, uploads
 from course_lib.lessons.uses.style import Examples, Transfer, load_picture, square, transfer
 from course_lib.networks.alexnet import LAYERS
 from course_lib.networks.trunk import Trunk
-from course_lib.pictures.figures import Picture, side_by_side, to_pixels
-from course_lib.pictures.panel import Panel, named_slider, panel_over
+from course_lib.pictures.figures import Picture, side_by_side, tile, to_pixels
+from course_lib.pictures.panel import Drawn, Panel, named_slider, panel_over
 
 _LARGE, _GAP = 240, 6  # pixels of each picture in the panel, and between two
 _STEPS = 30
@@ -46,18 +46,12 @@ def judged_table(judgements: Mapping[str, Mapping[str, float]]) -> str:
     return "\n".join(lines)
 
 
-def transfer_panel(
-    content: Tensor, style: Tensor, made: Transfer, network: str, weight: float
-) -> tuple[np.ndarray, str]:
+def transfer_panel(content: Tensor, style: Tensor, made: Transfer, network: str, weight: float) -> Drawn:
     """Content, style and what one network made of them: pixels (height, width, 3) uint8 of fixed size, and words."""
-    shown = np.concatenate([_enlarged(image) for image in (content, style, made.image)], 1)
+    images = (Image.fromarray(pixels) for image in (content, style, made.image) for pixels in to_pixels(image[None]))
+    shown = tile(np.stack([image.resize((_LARGE, _LARGE), Image.Resampling.BICUBIC) for image in images]), 3, gap=_GAP)
     words = f"{network} after {made.step} steps, style weight {weight:.2g}, content weight 1, judged by itself"
     return shown, f"{words}: {_missing(made)}"
-
-
-def _enlarged(image: Tensor) -> np.ndarray:
-    pixels = Image.fromarray(to_pixels(image[None])[0]).resize((_LARGE, _LARGE), Image.Resampling.BICUBIC)
-    return np.pad(np.asarray(pixels), ((0, 0), (0, _GAP), (0, 0)), constant_values=255)
 
 
 def explore_style(networks: Mapping[str, Trunk], content: str, style: str, side: int, steps: int = _STEPS) -> Panel:
@@ -96,7 +90,7 @@ class _Style:
             self._known[name] = load_picture(name, self._side)
         return self._known[name]
 
-    def _draw(self) -> tuple[np.ndarray, str]:
+    def _draw(self) -> Drawn:
         """Paint, and show each intermediate picture once there is a panel to show it in."""
         who, weight = self._network.value, self._weight.value
         two = self._picture(self._content.value), self._picture(self._style.value)

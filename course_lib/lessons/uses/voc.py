@@ -74,7 +74,8 @@ def load_voc(data: str, split: str, side: int = 96) -> BoxedPictures:
     if split not in SPLITS:
         raise unknown("split", split, tuple(SPLITS))
     if data == "stand-in":
-        root, note = stand_in_folder(side), STAND_IN
+        code = hash_of_code("lessons/uses/cutouts.py", "lessons/uses/voc.py")[:16]  # rendered again after a change
+        root, note = render_voc(cache_folder() / f"voc-stand-in-{side}-{code}", side, PICTURES), STAND_IN
     elif data == "voc2007":
         root, note = _fetched(SPLITS[split]), ""
     elif data.startswith("folder:"):
@@ -90,13 +91,6 @@ def load_voc(data: str, split: str, side: int = 96) -> BoxedPictures:
     return BoxedPictures(data, classes, found[split], truth, note)
 
 
-def stand_in_folder(side: int) -> Path:
-    """The folder of the stand-in in the cache, rendered where it is not there yet, or where its rules have changed."""
-    code = hash_of_code("lessons/uses/cutouts.py", "lessons/uses/voc.py")[:16]
-    folder = cache_folder() / f"voc-stand-in-{side}-{code}"
-    return folder if folder.is_dir() else render_voc(folder, side, PICTURES)
-
-
 def render_voc(folder: Path, side: int, counts: dict[str, int]) -> Path:
     """Write a small set in the layout that `torchvision.datasets.VOCDetection` reads: pictures of `side` pixels with
     one to three things in each, as `course_lib.lessons.uses.cutouts` makes them.
@@ -104,6 +98,8 @@ def render_voc(folder: Path, side: int, counts: dict[str, int]) -> Path:
     counts: pictures of each part. Picture i of a part is a pure function of (part, i). The folder is there whole or not
     at all; one that is there already is left as it is. Returns it. Raises CourseError where the disk is full.
     """
+    if folder.is_dir():
+        return folder
     with disk_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         made = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
