@@ -104,8 +104,7 @@ BOXES = {
         "recall, right ones over all objects.",
         "`right.cumsum(0)` counts the right ones so far. Then let no precision be below a later one: from the back, "
         "`cummax`.",
-        "Each right detection moves recall on by 1 / positives. Add up the raised precisions at the right ones, and "
-        "divide by `positives`.",
+        "Each right one adds 1 / positives to recall: add up the raised precisions there, and divide by `positives`.",
     ),
 }
 """The exercises on detections, by their ids."""

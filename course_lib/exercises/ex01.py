@@ -76,11 +76,7 @@ EXERCISES = {
     "01.size": of_tensor(
         crop_size,
         _sizes,
-        {
-            "Your width and height are swapped: the ratio is height divided by width.": (
-                lambda a, r: crop_size(a, r)[::-1]
-            )
-        },
+        {"Your width and height are swapped: the ratio is height over width.": (lambda a, r: crop_size(a, r)[::-1])},
         "easy · 4 minutes",
         "Two equations, two unknowns: a = w h and r = h / w. Multiply one by the other: what is left of w?",
         "a times r is a square, and so is a divided by r. Of which side is each the square?",
@@ -98,8 +94,7 @@ EXERCISES = {
         {"Your box's width and height are swapped.": lambda w, h, a: bounding_box(h, w, a)},
         "medium · 8 minutes",
         "Draw a turned rectangle. Which two of its sides does the box's width span, and how much of each?",
-        "A side of length w at an angle reaches w cos to the right and w sin down; for the other side, sin and cos "
-        "trade places.",
+        "A side w at an angle reaches w cos to the right and w sin down; for the other side they trade places.",
         "The width is w |cos| + h |sin|. Why the bars? And what is the height?",
         others={
             "for a negative angle your box comes out too small": _box_without_abs,

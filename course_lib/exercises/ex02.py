@@ -109,10 +109,8 @@ EXERCISES = {
             "is a mean missing": lambda x: (turn_loss(x)[0], x.argmax(1)),
         },
         "easy · 6 minutes",
-        "Nobody gives you the labels. With n pictures there are 4 n rows: what is the right answer to the first n, "
-        "and to the next n?",
-        "`torch.arange(4).repeat_interleave(n)` is 0 n times, then 1 n times, and so on. What is n, if the rows are "
-        "`len(logits)`?",
+        "With n pictures there are 4 n rows: what is the right answer to the first n, and to the next n?",
+        "`torch.arange(4).repeat_interleave(n)` is 0 n times, 1 n times, and so on. What is n, given `len(logits)`?",
         "The loss is `F.cross_entropy(logits, turns)`. The accuracy is the mean of `logits.argmax(1) == turns`, after "
         "`.float()`; put the turns where the logits are, with `device=logits.device`.",
     ),
@@ -130,8 +128,7 @@ EXERCISES = {
         "medium · 8 minutes",
         "The first column says where a step to the right leads, the second a step down. Turn a sheet of paper a "
         "quarter to the left: which of its old sides do you now walk along when you go right?",
-        "After one quarter turn, right is what down was, and down is the opposite of what right was. The third "
-        "column, the centre, stays.",
+        "After one quarter turn, right is what down was, and down the opposite of what right was. The centre stays.",
         "`right, down, centre = affine.unbind(2)`; then, `quarter_turns` times, `right, down = down, -right`. "
         "`torch.stack` puts the three together again, in dimension 2.",
         others={"has the shape": lambda a, k: turned_maps(a, k)[:, :, :2]},

@@ -87,11 +87,9 @@ EXERCISES = {
             "rows, another centre is nearer": lambda x, c: torch.cdist(x, c)[:, :-1].argmin(1),
         },
         "medium · 8 minutes",
-        "Think of a table with a row for each row of x and a column for each centre. What does it hold, and what do "
-        "you ask of each row?",
+        "Think of a table, a row for each row of x, a column for each centre. What does it hold? What do you look for?",
         "The squared distance is |x|^2 - 2 x.c + |c|^2. One of the three is the same for all centres: leave it out.",
-        "`x @ centres.T` has all products. Subtract twice the products from `centres.square().sum(1)`, and take the "
-        "`argmin` of each row.",
+        "Subtract twice `x @ centres.T` from `centres.square().sum(1)`, and take the `argmin` of each row.",
     ),
     "03.balanced": of_tensor(
         balanced,
@@ -103,8 +101,7 @@ EXERCISES = {
         "medium · 8 minutes",
         "All groups together have the probability 1. What does each group get, and how is that shared among its crops?",
         "`torch.bincount(labels)` has the size of each group; `counts[labels]` the size of each crop's group.",
-        "A crop's probability is 1 / (number of groups that are not empty x size of its group). Count those groups "
-        "with `(counts > 0)`.",
+        "A crop's probability is 1 / (number of groups with `counts > 0` x size of its group).",
         others={
             "your probabilities add up to 3": lambda y: 1 / torch.bincount(y)[y],
             "should be less likely": lambda y: torch.bincount(y)[y] / torch.bincount(y)[y].sum(),

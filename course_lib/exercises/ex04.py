@@ -78,8 +78,7 @@ EXERCISES = {
         },
         "medium · 10 minutes",
         "What does D want to answer to real pairs, and what to made ones? And what would E and G like it to answer?",
-        "D's labels are 1 for real and 0 for made pairs: `torch.ones_like(real)` and `torch.zeros_like(made)`. For E "
-        "and G they trade places.",
+        "D's labels are `torch.ones_like(real)` and `torch.zeros_like(made)`. For E and G they trade places.",
         "Each loss is the sum of two calls of `F.binary_cross_entropy_with_logits`, one with `real` and one with "
         "`made`. D's are (real, ones) and (made, zeros); return D's sum first.",
     ),
@@ -92,11 +91,9 @@ EXERCISES = {
             "That is the share that was not found.": lambda x, y: 1 - found_again(x, y),
         },
         "medium · 8 minutes",
-        "Make a row of numbers of each picture, and a table of all distances between the two sets. Which set do its "
-        "rows stand for, and which its columns?",
+        "Make a row of each picture, and a table of all distances. Which set are its rows, and which its columns?",
         "`images.flatten(1)` makes the rows, `torch.cdist` the table; `argmin(1)` says which made picture is nearest.",
-        "Picture i is found again where that number is i: compare with `torch.arange(len(images))`, and take the mean "
-        "of `.float()`.",
+        "Picture i is found where that number is i: take the mean of `(found == torch.arange(len(images))).float()`.",
         others={"one number is expected": lambda x, y: x},
     ),
     "04.spread": of_number(
@@ -104,17 +101,14 @@ EXERCISES = {
         for_each(_made_and_real, (6, 8), (9, 6)),
         {
             "You took all numbers together: one colourful picture would seem to vary.": lambda m, r: m.std() / r.std(),
-            "That is how much each picture varies within itself; measure how much the pictures differ from each "
-            "other.": lambda m, r: _within(m) / _within(r),
+            "That is how pictures vary within themselves, not from each other.": lambda m, r: _within(m) / _within(r),
             "It is upside down: divide the made pictures' number by the real ones'.": (lambda m, r: spread(r, m)),
             "You compare variances; standard deviations are needed.": lambda m, r: m.var(0).mean() / r.var(0).mean(),
-            "You divide pixel by pixel, so that places in which real pictures hardly differ count most; take both "
-            "means first.": lambda m, r: (m.std(0) / r.std(0)).mean(),
+            "You divide pixel by pixel; take both means first.": lambda m, r: (m.std(0) / r.std(0)).mean(),
             "You have not yet divided by how much real pictures differ.": lambda m, r: m.std(0).mean(),
         },
         "easy · 5 minutes",
-        "Look at one pixel in all the pictures: how far apart are its values? Along which of the four dimensions do "
-        "you go?",
+        "Look at one pixel in all pictures: how far apart are its values? Along which of the four dimensions is that?",
         "`made.std(0)` has that for every pixel and colour, and its `.mean()` is one number for all of them.",
         "Do the same with `real`, and divide the made pictures' number by the real ones'.",
         others={"one number is expected": lambda m, r: m.std(0) / r.std(0)},

@@ -65,8 +65,7 @@ EXERCISES = {
             "The gain is missing.": lambda w, g, v: w / v.sqrt()[_COLUMN],
         },
         "medium · 6 minutes",
-        "Work out the factor of each filter first: a tensor (c,). What has to happen before it can multiply filters "
-        "of four dimensions?",
+        "Work out the factor of each filter, a tensor (c,). How can it multiply filters of four dimensions?",
         "The factor is the gain divided by the root of variance plus eps. Broadcasting lines up the *last* "
         "dimensions, so the factor needs three more behind its own.",
         "`factor[:, None, None, None]` has the shape (c, 1, 1, 1); `.sqrt()` takes the root.",
@@ -86,8 +85,7 @@ EXERCISES = {
         "easy · 5 minutes",
         "`flatten(1)` makes the filters the rows of a matrix. What does `torch.linalg.svdvals` give?",
         "Square the singular values once, and call the result power: both sums of the formula are sums over it.",
-        "The numerator is `power.sum().square()`; the denominator is the sum of what, squared? `.item()` makes a "
-        "float.",
+        "The numerator is `power.sum().square()`; of what is the denominator the sum? `.item()` makes a float.",
         others={
             "one number is expected": lambda w: torch.linalg.svdvals(w),
             "Another number is expected": lambda w: effective_rank(w[:, :1]),
@@ -102,18 +100,14 @@ EXERCISES = {
             "Each partner takes its best filter; some share one.": lambda a, b: _cosines(a, b).abs().amax(0).mean(),
             "You pair them in the order given, not in the best way.": lambda a, b: _cosines(a, b).abs().diag().mean(),
             "That is the worst pairing: the sum is to be maximised.": lambda a, b: _paired(_cosines(a, b).abs(), False),
-            "Long filters count for more: normalise first.": (
-                lambda a, b: _paired((a.flatten(1) @ b.flatten(1).T).abs())
-            ),
+            "Long filters count more: normalise first.": lambda a, b: _paired((a.flatten(1) @ b.flatten(1).T).abs()),
             "That is the sum over the pairs; their mean is asked for.": lambda a, b: len(a) * matched_similarity(a, b),
         },
         "medium · 8 minutes",
-        "First make a table of similarities, with one row per filter of one set and one column per filter of the "
-        "other.",
+        "First make a table of similarities, with a row per filter of one set and a column per filter of the other.",
         "`F.normalize(filters.flatten(1))` scales each filter to length 1; the product of two such tables, one "
         "transposed by `.T`, has the cosines. Mind their signs.",
-        "`linear_sum_assignment(scores.numpy(), maximize=True)` gives rows and columns; index the table with both, "
-        "and take the mean.",
+        "`linear_sum_assignment(scores.numpy(), maximize=True)` gives rows and columns: index with both, take a mean.",
         others={"returned nothing": lambda a, b: None},
     ),
 }

@@ -106,11 +106,9 @@ EXERCISES = {
             "Test features": lambda a, b: (standardise(a, b)[0], b),
         },
         "easy · 5 minutes",
-        "Mean and spread of what: of all numbers together, or of each feature over the pictures? And of which "
-        "pictures?",
+        "Mean and spread of what: of all numbers, or of each feature over the pictures? And of which pictures?",
         "`train.mean(0)` and `train.std(0)` have one number per feature. Keep both, and use them twice.",
-        "Subtract the mean and divide by the spread plus a millionth or so, in `train` and in `test` alike; return "
-        "both.",
+        "Subtract the mean and divide by the spread plus a millionth or so, in `train` and in `test`; return both.",
     ),
     "06.side": of_any(
         pool_side,
@@ -123,8 +121,7 @@ EXERCISES = {
             "A whole number is expected": lambda x, n: (n / x.shape[1]) ** 0.5,
         },
         "easy · 5 minutes",
-        "Each of the channels has a map, and all maps get the same side s. How many numbers is that, and how large "
-        "may s be?",
+        "Each channel has a map, and all maps get the same side s. How many numbers is that? How large may s be?",
         "channels * s * s must not exceed `numbers`: s is the root of `numbers / channels`, rounded down by `int`.",
         "`channels, height = maps.shape[1:3]`. Then two limits: at most `height` with `min`, at least 1 with `max`.",
     ),
@@ -139,15 +136,11 @@ EXERCISES = {
             "Add up the squared weights; no mean.": lambda w, x, y, d: _loss(w, x, y, d / 2 * w[:-1].square().mean()),
             "Take the mean cross-entropy, not the sum.": lambda w, x, y, d: _loss(w, x, y, _penalty(w, d), "sum"),
             "Your logits lack the bias.": lambda w, x, y, d: F.cross_entropy(x @ w[:-1], y) + _penalty(w, d),
-            "You took a softmax first: `F.cross_entropy` takes the logits as they are.": (
-                lambda w, x, y, d: F.cross_entropy(logits(w, x).softmax(1), y) + _penalty(w, d)
-            ),
+            "Leave the softmax out.": lambda w, x, y, d: F.cross_entropy(logits(w, x).softmax(1), y) + _penalty(w, d),
         },
         "medium · 8 minutes",
-        "Two parts: how wrong the logits are, and how large the weights. Which row of the weights does not belong to "
-        "a feature?",
-        "The logits are `x @ weights[:-1] + weights[-1]`, and `F.cross_entropy(logits, y)` is their mean "
-        "cross-entropy.",
+        "Two parts: how wrong the logits are, how large the weights. Which row of the weights has no feature?",
+        "The logits are `x @ weights[:-1] + weights[-1]`; `F.cross_entropy(logits, y)` is their mean cross-entropy.",
         "Add `decay / 2 * weights[:-1].square().sum()`: the last row, the bias, is left out.",
         others={"one number is expected": lambda w, x, y, d: _loss(w, x, y, 0, "none")},
     ),

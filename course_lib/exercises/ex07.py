@@ -141,21 +141,15 @@ EXERCISES = {
         first_order,
         _waves,
         {
-            "The modulus is missing: ups and downs cancel.": (
-                lambda x, w, phi: _filtered(_filtered(x, w).real, phi).real
-            ),
+            "The modulus is missing: waves cancel out.": lambda x, w, phi: _filtered(_filtered(x, w).real, phi).real,
             "You took no mean: the response still changes with every shift.": lambda x, w, phi: _filtered(x, w).abs(),
-            "You took the square of the modulus: a strong response then drowns the weak ones.": (
-                lambda x, w, phi: _filtered(_filtered(x, w).abs().square(), phi).real
-            ),
+            "You squared the modulus.": lambda x, w, phi: _filtered(_filtered(x, w).abs().square(), phi).real,
             "You take the mean first: it wipes out the wave.": lambda x, w, phi: _filtered(x, w * phi).abs(),
             "You multiplied pixels: a convolution is a product of frequencies.": lambda x, w, phi: (x * w).abs() * phi,
         },
         "medium · 8 minutes",
-        "Three steps: convolve with the wave, take the modulus, convolve with the window. How is a convolution done "
-        "with `fft2`?",
-        "A convolution is `ifft2(fft2(x) * filter)`, where the filter is already given in frequencies, as both are "
-        "here.",
+        "Convolve with the wave, take the modulus, convolve with the window. How is a convolution done with `fft2`?",
+        "A convolution is `ifft2(fft2(x) * filter)`, where the filter is given in frequencies, as both are here.",
         "After the first `ifft2` comes `.abs()`; after the second `.real`, since a mean of real numbers is real.",
         others={"complex numbers": lambda x, w, phi: _filtered(x, w)},
     ),
@@ -168,10 +162,8 @@ EXERCISES = {
             "should count half": lambda a, b: 2 * _ordered(a, b) / (len(a) * (len(a) - 1)),
         },
         "medium · 6 minutes",
-        "Go through all pairs of networks, each once. How does the sign of a product tell whether two lists agree on "
-        "a pair?",
-        "`(one[i] - one[j]) * (other[i] - other[j])` is positive where they agree, negative where not. And where it "
-        "is 0?",
+        "Go through all pairs, each once. How does the sign of a product tell whether two lists agree on a pair?",
+        "`(one[i] - one[j]) * (other[i] - other[j])` is positive where they agree, negative where not. And if it is 0?",
         "Add 1, 0 or one half for each pair, and divide by the number of pairs; `itertools.combinations` gives them.",
     ),
 }

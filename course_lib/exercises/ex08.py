@@ -147,8 +147,7 @@ EXERCISES = {
             "Two numbers are expected": lambda x: sum(x) / len(x),
         },
         "medium · 10 minutes",
-        "It takes three numbers: the mean, the standard deviation, and the quantile of Student's t for this many "
-        "points.",
+        "It takes three numbers: the mean, the standard deviation, and Student's t for this many points.",
         "`pd.Series(points).std()` divides by n - 1, as it should; `stdtrit(len(points) - 1, 0.975)` is t.",
         "The half-width is t * s / n ** 0.5; low is the mean minus that, high the mean plus that.",
     ),
@@ -164,8 +163,7 @@ EXERCISES = {
         "easy · 5 minutes",
         "Draw a line with the bound on it. In which three ways can an interval lie?",
         "Whether it lies entirely above depends on its lower end; entirely below, on its upper end.",
-        'If `low` is above the bound it "holds"; if `high` is not above it, it "fails"; any other interval decides '
-        "nothing.",
+        'If `low` is above the bound it "holds"; if `high` is not above it, it "fails"; otherwise nothing is decided.',
     ),
 }
 

@@ -43,13 +43,9 @@ def _by_the_first(candidates: Tensor, count: int) -> Tensor:
 
 
 _CHOSEN: dict[str, Callable[[Tensor, int], Tensor]] = {
-    "You choose by the mean distance to those chosen; a near copy of one of them can still have a large mean.": _greedy(
-        lambda apart: apart.mean(0)
-    ),
+    "You choose by mean distances; a near copy can still have a large one.": _greedy(lambda apart: apart.mean(0)),
     "You look only at the last one chosen, and forget those before it.": _greedy(lambda apart: apart[-1]),
-    "You choose those that are near: the largest of the smallest distances is asked for.": _greedy(
-        lambda apart: -apart.amin(0)
-    ),
+    "You choose near ones; the largest of the smallest distances is needed.": _greedy(lambda apart: -apart.amin(0)),
     "You compare all with the first one only.": _by_the_first,
     "You take the first ones as they come.": lambda candidates, count: torch.arange(count),
 }
@@ -146,8 +142,7 @@ EXERCISES = {
         each(_explain_normalise),
         _NORMALISED,
         "easy · 5 minutes",
-        "A tile has three channels, and each has a mean and a spread of its own. Over which of the four dimensions "
-        "are they taken?",
+        "Each channel of a tile has a mean and a spread of its own. Over which of the four dimensions are they taken?",
         "`tiles.mean((2, 3), keepdim=True)` is the mean of each channel of each tile, in a shape that can be "
         "subtracted from all of them. `std` works the same way.",
         "Subtract the mean and divide by the standard deviation, both over (2, 3).",
@@ -171,11 +166,9 @@ EXERCISES = {
             "The negatives are missing.": lambda near, far, offset: -F.logsigmoid(near - offset).mean(),
         },
         "hard · 12 minutes",
-        "h(s) = exp(s) / (exp(s) + exp(offset)) is a function that you know under another name. What is it of s - "
-        "offset?",
+        "h(s) = exp(s) / (exp(s) + exp(offset)) is a function of s - offset that you know under another name: which?",
         "It is the sigmoid. And 1 - sigmoid(t) = sigmoid(-t), so you never take the logarithm of almost zero.",
-        "Add `F.logsigmoid(near - offset)` and the sum over dimension 1 of `F.logsigmoid(offset - far)`; the loss is "
-        "minus the mean of that.",
+        "The loss is minus the mean of `F.logsigmoid(near - offset) + F.logsigmoid(offset - far).sum(1)`.",
     ),
     "09.moved": of_tensor(
         moved,
@@ -188,8 +181,7 @@ EXERCISES = {
             "You normalise columns; rows must have length 1.": lambda r, e, m: F.normalize(m * r + (1 - m) * e, dim=0),
         },
         "easy · 5 minutes",
-        "It is an average of two rows, with shares that add up to 1. How long is the average of two arrows of length "
-        "1?",
+        "It is an average of two rows; the shares add up to 1. How long is the average of two arrows of length 1?",
         "Shorter, unless they point the same way. `F.normalize` makes every row of length 1.",
         "`F.normalize` of momentum times the rows plus (1 - momentum) times the embedding.",
         tolerance=1e-3,

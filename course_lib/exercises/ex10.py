@@ -122,8 +122,7 @@ EXERCISES = {
         "Which two layers lie on either side of the depth? And how far is it from the one to the other?",
         "With `part` = (depth - before) / (after - before), 0 at the layer before and 1 at the layer after: what "
         "mixture of their two accuracies is it?",
-        "The accuracy before, plus `part` times what is gained from there to the layer after. `np.interp` does it, "
-        "too.",
+        "The accuracy before, plus `part` times what is gained by the layer after. `np.interp` does it, too.",
     ),
     "10.reached": of_number(
         reached,

@@ -74,28 +74,19 @@ EXERCISES = {
         precision_at,
         for_each(_search, (40, 30, 3), (36, 24, 5)),
         {
-            "You rank by distance: a long feature vector is then far from everything. Compare directions.": _found(
-                lambda q, g, k: torch.cdist(q, g).topk(k, largest=False).indices
-            ),
-            "Your product still contains the lengths, so that every search finds the longest vectors.": _found(
-                lambda q, g, k: (q @ g.T).topk(k).indices
-            ),
+            "You rank by distance.": _found(lambda q, g, k: torch.cdist(q, g).topk(k, largest=False).indices),
+            "Your product contains the lengths: long vectors win.": _found(lambda q, g, k: (q @ g.T).topk(k).indices),
             "You return the pictures that are the least similar.": _found(
                 lambda q, g, k: (F.normalize(q) @ F.normalize(g).T).topk(k, largest=False).indices
             ),
             "You look at the first picture alone; k of them are found.": _found(lambda q, g, k: nearest(q, g, 1)),
-            "You count a query as right if any of its k is: the share of the k is asked for.": _found(
-                nearest, lambda found, labels: (found == labels).any(1)
-            ),
-            "You let the k vote, which makes a classifier; the share of them that is right is asked for.": _found(
-                nearest, lambda found, labels: found.mode(1).values == labels[:, 0]
-            ),
+            "You count a query as right if any of its k is right.": _found(nearest, lambda f, y: (f == y).any(1)),
+            "You let the k vote, which makes a classifier.": _found(nearest, lambda f, y: f.mode(1).values == y[:, 0]),
             "A share is asked for, from 0 to 1, not a percentage.": lambda *question: 100 * precision_at(*question),
         },
         "medium · 7 minutes",
         "Two pictures are similar if their features point the same way, however long they are.",
-        "`F.normalize` gives rows of length 1; the product of such rows is their cosine, and `topk` gives the indices "
-        "of the largest.",
+        "`F.normalize` gives rows of length 1, whose product is their cosine; `topk` has the indices of the largest.",
         "Take the gallery's labels at those indices, (n, k); compare with `labels[:, None]`; and take the mean of all.",
     ),
     **BOXES,

@@ -68,22 +68,17 @@ EXERCISES = {
         objective,
         for_each(_svm, (9, 4), (14, 6)),
         {
-            "You let an example on the right side of its margin make up for another: h(t) is never below 0.": (
-                _by_slacks(lambda found, passed, c1, c2: c1 * found + c2 * passed.sum())
-            ),
-            "You take the mean over the negatives; each of them costs C2, so their sum is needed.": (
-                _by_slacks(lambda found, passed, c1, c2: c1 * F.relu(found) + c2 * F.relu(passed).mean())
-            ),
+            "h(t) is never below 0, for any example.": _by_slacks(lambda p, n, c1, c2: c1 * p + c2 * n.sum()),
+            "Add up the negatives' costs.": _by_slacks(lambda p, n, c1, c2: c1 * F.relu(p) + c2 * F.relu(n).mean()),
             "A negative should score low: inside h its score has the other sign than the positive's.": (
-                _by_slacks(lambda found, passed, c1, c2: c1 * F.relu(found) + c2 * F.relu(2 - passed).sum())
+                _by_slacks(lambda p, n, c1, c2: c1 * F.relu(p) + c2 * F.relu(2 - n).sum())
             ),
             "The bias is missing from the scores.": lambda w, bias, *rest: objective(w, 0.0, *rest),
             "Half of w's squared length counts, not all.": lambda w, *rest: objective(w, *rest) + w.square().sum() / 2,
             "Your two costs are swapped: C1 is the positive's.": lambda *q: objective(*q[:4], q[5], q[4]),
         },
         "medium · 8 minutes",
-        "Three terms: how long w is, what the one positive costs, what all negatives cost. Which of them wants a high "
-        "score, and which a low one?",
+        "How long w is, what the positive costs, what the negatives cost. Who wants a high score, and who a low one?",
         "A score is `x @ weights + bias`. The positive misses its margin by 1 minus its score, a negative by 1 plus "
         "its score; one that misses nothing costs nothing: `F.relu`.",
         "Add `weights.square().sum() / 2`, C1 times the positive's relu, and C2 times the sum of the negatives'.",
@@ -102,10 +97,8 @@ EXERCISES = {
         },
         "easy · 5 minutes",
         "What is unusual about the example? First subtract what every window has.",
-        "Then weigh each direction by the inverse of the covariance. To solve a system of equations, you need not "
-        "invert its matrix.",
-        "`torch.linalg.solve(A, b)` gives the x with A x = b; here A is the covariance, and b the example minus the "
-        "mean.",
+        "Then weigh each direction by the inverse of the covariance: a system of equations, which can be solved.",
+        "`torch.linalg.solve(A, b)` gives the x with A x = b: A is the covariance, b the example minus the mean.",
         tolerance=1e-3,
     ),
     "12.correlate": of_tensor(
@@ -114,9 +107,7 @@ EXERCISES = {
         {
             "That is a convolution: the filter is turned. One spectrum needs its conjugate.": _by_spectra(torch.mul),
             "Your plane runs backwards: conjugate the filter's spectrum.": _by_spectra(lambda x, w: x.conj() * w),
-            "Your plane is shifted by half a filter: a peak should be at the window's top left pixel.": (
-                lambda x, w: correlate(x, w).roll([size // 2 for size in w.shape], (0, 1))
-            ),
+            "Peaks are half a filter off.": lambda x, w: correlate(x, w).roll([size // 2 for size in w.shape], (0, 1)),
             "Your plane begins in its middle: leave `fftshift` out.": lambda x, w: torch.fft.fftshift(correlate(x, w)),
             "You set to zero what lies over the edge; the picture continues there from its opposite edge.": (
                 lambda x, w: F.pad(_valid(x, w), (0, w.shape[1] - 1, 0, w.shape[0] - 1))

@@ -128,8 +128,7 @@ EXERCISES = {
             "0 / 0 is not a number": lambda grey: _pearson(grey[:, :-1], grey[:, 1:]),
         },
         "medium · 8 minutes",
-        "Two lists of numbers: all pixels that have a neighbour to their right, and those neighbours. How are they "
-        "cut out of the picture?",
+        "All pixels that have a neighbour to their right, and those neighbours: how are they cut out of the picture?",
         "`grey[:, :-1]` and `grey[:, 1:]`, flattened. Subtract the mean from each; the correlation is the mean of "
         "their product, divided by both standard deviations.",
         "`torch.corrcoef(torch.stack([left, right]))[0, 1]` is it. Before you divide, check whether `grey.std()` is "

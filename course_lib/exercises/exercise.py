@@ -59,11 +59,7 @@ def of_any(
 
 
 def of_number(
-    answer: Callable[..., Any],
-    draw: Draw,
-    mistakes: Mistakes,
-    *about: str,
-    others: Mistakes | None = None,
+    answer: Callable[..., Any], draw: Draw, mistakes: Mistakes, *about: str, others: Mistakes | None = None
 ) -> Exercise:
     """An exercise whose answers are one number each.
 
@@ -74,12 +70,7 @@ def of_number(
 
 
 def of_tensor(
-    answer: Callable[..., Any],
-    draw: Draw,
-    mistakes: Mistakes,
-    *about: str,
-    others: Mistakes | None = None,
-    **how: Any,
+    answer: Callable[..., Any], draw: Draw, mistakes: Mistakes, *about: str, others: Mistakes | None = None, **how: Any
 ) -> Exercise:
     """The same for answers of one tensor each, or two. how: `one_tensor`'s tolerance, near and further."""
     return of_any(answer, draw, one_tensor(answer, mistakes, **how), {**mistakes, **(others or {})}, *about)
