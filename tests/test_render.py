@@ -17,8 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from course_lib.data.crops import AREA_LAWS, Crops, CropScheme
 from course_lib.data.loading import load_source
-from course_lib.data.placing import place
-from course_lib.data.render import kernel_works, render
+from course_lib.data.render import kernel_works, place, render
 from course_lib.data.sources import Source
 from course_lib.lessons.crops.measures import exact_crops, psnr
 
@@ -77,7 +76,7 @@ def test_a_tile_is_a_piece_of_its_crop() -> None:
     source = dataclasses.replace(source, levels=source.levels[:, :1])
     crops = CropScheme().sample(source, 8, 2)
     whole = render(source, crops, 48)
-    tiles = render(source, crops.tiles(3, gap=0), 16).view(8, 3, 3, 3, 16, 16)
+    tiles = render(source, crops.tiles(3, 0, torch.rand(8, 9, 2)), 16).view(8, 3, 3, 3, 16, 16)
     pieces = tiles.permute(0, 3, 1, 4, 2, 5).reshape(8, 3, 48, 48)
     assert (whole - pieces).abs().max() < 1e-3
 
@@ -197,8 +196,7 @@ INTERPRETED = """
 import torch
 from course_lib.data import crops_triton
 from course_lib.data.crops import CropScheme
-from course_lib.data.placing import place
-from course_lib.data.render import RANGES, render_torch
+from course_lib.data.render import RANGES, place, render_torch
 from course_lib.data.sources import Source, generate
 
 source = Source.from_images([generate("dead_leaves", 90 + 30 * i, 70) for i in range(3)], "three")

@@ -94,20 +94,15 @@ class Crops:
         """
         return replace(self, affine=turned_maps(self.affine, quarter_turns))
 
-    def tiles(self, grid: int = 3, gap: float = 11 / 75, places: Tensor | None = None) -> Crops:
+    def tiles(self, grid: int, gap: float, places: Tensor) -> Crops:
         """Each crop cut into grid x grid tiles, row by row: (n * grid^2) crops, those of one crop together.
 
-        A tile is smaller than its cell by the share `gap`, so that no edge runs on from one tile into the next: by
-        default 64 of 75 pixels, as Jigsaw has it (Noroozi and Favaro 2016). places: (n, grid^2, 2) numbers in [0, 1)
-        that put each tile within its cell; in the middle without them.
-        Raises ValueError for a grid below 1 and for a gap outside [0, 1).
+        A tile is smaller than its cell by the share `gap` in [0, 1), so that no edge runs on from one tile into the
+        next. places: (n, grid^2, 2) numbers in [0, 1] that put each tile within its cell.
         """
-        if grid < 1 or not 0 <= gap < 1:
-            raise ValueError(f"tiles need a grid of at least 1 and a gap in [0, 1), got {grid} and {gap}")
         cells = (torch.arange(grid, device=self.affine.device) + 0.5) / grid - 0.5
         centres = torch.stack([cells.repeat(grid), cells.repeat_interleave(grid)], 1).repeat(len(self), 1)
-        if places is not None:
-            centres = centres + (places.reshape(-1, 2).to(centres) - 0.5) * gap / grid
+        centres = centres + (places.reshape(-1, 2).to(centres) - 0.5) * gap / grid
         scale = torch.eye(2, device=centres.device).expand(len(centres), 2, 2) * ((1 - gap) / grid)
         every = torch.arange(len(self), device=centres.device).repeat_interleave(grid * grid)
         return self[every].compose(torch.cat([scale, centres[:, :, None]], 2))

@@ -11,30 +11,31 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from course_lib.data.placing import Placed
-
 BLOCK = 1024  # pixels a program: a whole crop at 32 px
 OPTIONS = {"num_warps": 4, "enable_fp_fusion": True}
 """So many warps that a thread has eight pixels, whose loads overlap; a product and a sum in one instruction."""
 
 
-def render_triton(texels: Tensor, placed: Placed, side: int, dtype: torch.dtype, low: int, high: int) -> Tensor:
+def render_triton(
+    texels: Tensor, placed: tuple[Tensor, Tensor, Tensor], side: int, dtype: torch.dtype, low: int, high: int
+) -> Tensor:
     """`render.render_torch` by the kernel; arguments and result as there."""
-    n = len(placed.texel)
+    texel, affine, colour = placed
+    n = len(texel)
     out = torch.empty(n, side, side, 3, dtype=dtype, device=texels.device)
-    numbers = torch.cat([placed.affine.flatten(1), placed.colour.flatten(1)], 1)
+    numbers = torch.cat([affine.flatten(1), colour.flatten(1)], 1)
     grid = (n, triton.cdiv(side * side, BLOCK))
     if not n:  # a GPU refuses an empty grid
         return out.permute(0, 3, 1, 2)
     with torch.cuda.device_of(out):
-        draw[grid](texels.view(torch.int32), placed.texel, numbers, out, side, low, high, BLOCK=BLOCK, **OPTIONS)
+        draw[grid](texels.view(torch.int32), texel, numbers, out, side, low, high, BLOCK=BLOCK, **OPTIONS)
     return out.permute(0, 3, 1, 2)
 
 
 @triton.jit
 def draw(texels, texel, numbers, out, SIDE: tl.constexpr, LOW: tl.constexpr, HIGH: tl.constexpr, BLOCK: tl.constexpr):
-    """One block of one crop: texels (T,) int32, texel (n, 3) int32 and numbers (n, 18) float32 as in `Placed`, out
-    (n, SIDE, SIDE, 3)."""
+    """One block of one crop: texels (T,) int32, texel (n, 3) int32 and numbers (n, 18) float32 as in `render.Placed`,
+    out (n, SIDE, SIDE, 3)."""
     crop, block = tl.program_id(0).to(tl.int64), tl.program_id(1)
     first, width, height = tl.load(texel + crop * 3), tl.load(texel + crop * 3 + 1), tl.load(texel + crop * 3 + 2)
     number = numbers + crop * 18

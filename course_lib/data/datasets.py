@@ -13,19 +13,17 @@ from course_lib.data.render import render
 from course_lib.data.sources import Source
 from course_lib.support.machine import memory_left
 
-PAPER_D = 1_281_167
-"""Crops in the paper's data sets: as many as ImageNet has training images."""
-
 
 class CropDataset:
     """d crops of the source images, held as a table of numbers: about 76 bytes a crop and no files.
 
-    source: the images. scheme: the augmentations. d: how many crops. side: pixels. seed: crop i is a pure function
-    of (seed, i), so that any index can be asked for at any time, on any machine, and gives the same crop.
+    source: the images. scheme: the augmentations. d: how many crops, in the paper as many as ImageNet has training
+    images. side: pixels. seed: crop i is a pure function of (seed, i), so that any index can be asked for at any time,
+    on any machine, and gives the same crop.
     """
 
     def __init__(
-        self, source: Source, scheme: CropScheme | None = None, d: int = PAPER_D, side: int = 32, seed: int = 0
+        self, source: Source, scheme: CropScheme | None = None, d: int = 1_281_167, side: int = 32, seed: int = 0
     ) -> None:
         if d < 1:
             raise ValueError(f"d must be at least 1 crop, got {d}")

@@ -21,45 +21,15 @@ SHORTEST_SIDE = 64
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".gif", ".webp", ".ppm", ".pgm"})
 
-# Four photographs to learn from and ten to tell apart (`photos10`): no photograph is in both. Read as files, because
-# importing the two libraries for it would cost a second and 60 MB.
-_SOURCE_FILES = {
-    "china": ("sklearn", "datasets/images/china.jpg"),
-    "flower": ("sklearn", "datasets/images/flower.jpg"),
-    "astronaut": ("skimage", "data/astronaut.png"),
-    "hubble_deep_field": ("skimage", "data/hubble_deep_field.jpg"),
-}
-_TASK_FILES = {
-    "brick": ("skimage", "data/brick.png"),
-    "camera": ("skimage", "data/camera.png"),
-    "cell": ("skimage", "data/cell.png"),
-    "chelsea": ("skimage", "data/chelsea.png"),
-    "coffee": ("skimage", "data/coffee.png"),
-    "grass": ("skimage", "data/grass.png"),
-    "gravel": ("skimage", "data/gravel.png"),
-    "immunohistochemistry": ("skimage", "data/ihc.png"),
-    "retina": ("skimage", "data/retina.jpg"),
-    "rocket": ("skimage", "data/rocket.jpg"),
-}
-# Others, which notebook 11 cuts things out of and lays behind them.
-_SCENE_FILES = {
-    "coins": ("skimage", "data/coins.png"),
-    "moon": ("skimage", "data/moon.png"),
-    "motorcycle_left": ("skimage", "data/motorcycle_left.png"),
-    "motorcycle_right": ("skimage", "data/motorcycle_right.png"),
-}
-SOURCE_PHOTOGRAPHS = tuple(_SOURCE_FILES)
-TASK_PHOTOGRAPHS = tuple(_TASK_FILES)
+# Four photographs to learn from and ten to tell apart (`photos10`): no photograph is in both.
+SOURCE_PHOTOGRAPHS = ("china", "flower", "astronaut", "hubble_deep_field")
+TASK_PHOTOGRAPHS = (
+    *("brick", "camera", "cell", "chelsea", "coffee", "grass", "gravel"),
+    *("immunohistochemistry", "retina", "rocket"),
+)
 PHOTOGRAPHS = SOURCE_PHOTOGRAPHS + TASK_PHOTOGRAPHS
-SCENES = tuple(_SCENE_FILES)
-
-CREDITS = {
-    "china": "a temple in China, by danielbuechele on Flickr, CC BY 2.0, from scikit-learn",
-    "flower": "a flower, by vultilion on Flickr, CC BY 2.0, from scikit-learn",
-    "astronaut": "Eileen Collins, by NASA, public domain, from scikit-image",
-    "hubble_deep_field": "the Hubble deep field, by NASA, public domain, from scikit-image",
-}
-"""Who took the photographs that are shown large, as the two wheels say."""
+SCENES = ("coins", "moon", "motorcycle_left", "motorcycle_right")
+"""Others, which notebook 11 cuts things out of and lays behind them."""
 
 
 def read_photograph(name: str) -> Tensor:
@@ -69,8 +39,11 @@ def read_photograph(name: str) -> Tensor:
     """
     if name not in PHOTOGRAPHS + SCENES:
         raise unknown("bundled photograph", name, PHOTOGRAPHS)
-    package, file = (_SOURCE_FILES | _TASK_FILES | _SCENE_FILES)[name]
-    return read_image(Path(find_spec(package).submodule_search_locations[0]) / file)
+    # Read as files, because importing the two libraries for it would cost a second and 60 MB.
+    package, folder = ("sklearn", "datasets/images") if name in ("china", "flower") else ("skimage", "data")
+    paths = list_images(Path(find_spec(package).submodule_search_locations[0]) / folder)
+    stem = "ihc" if name == "immunohistochemistry" else name
+    return read_image(next(path for path in paths if path.stem == stem))
 
 
 def read_image(path: str | Path, shortest_side: int = SHORTEST_SIDE) -> Tensor:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import warnings
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -20,15 +18,14 @@ from course_lib.data.datasets import LabelledImages
 from course_lib.data.images import TASK_PHOTOGRAPHS, read_image, read_photograph, to_grey
 from course_lib.data.render import render
 from course_lib.data.sources import Source, shrink
-from course_lib.support.downloads import download
 from course_lib.support.errors import CourseError
-from course_lib.support.files import cache_folder, new_file, write_file
+from course_lib.support.files import cache_folder, download, new_file
 from course_lib.support.machine import release_memory
 
 _PATIENCE = 5  # seconds of decoding before a bar is shown
 
 
-def photos10(side: int = 32, train: int = 6_000, test: int = 4_000, seed: int = 0) -> LabelledImages:
+def photos10(side: int = 32, train: int = 6_000, test: int = 4_000) -> LabelledImages:
     """From which of ten bundled photographs, in grey, is this crop?
 
     A stand-in that needs no download: training crops come from the left halves of the photographs and test crops
@@ -38,8 +35,8 @@ def photos10(side: int = 32, train: int = 6_000, test: int = 4_000, seed: int = 
     photographs = [shrink(read_photograph(name), 512) for name in TASK_PHOTOGRAPHS]
     parts = {}
     for part, count in (("train", train), ("test", test)):
-        halves = [_half(photograph, part) for photograph in photographs]
-        images = _grey_crops(Source.from_images(halves, part), side, count, seed)
+        halves = Source.from_images([_half(photograph, part) for photograph in photographs], part)
+        images = _grey_crops(halves, side, count)
         parts |= {f"{part}_images": images, f"{part}_labels": torch.arange(count) % len(photographs)}
     release_memory()
     note = "a stand-in made of ten bundled photographs, in grey; train and test come from different halves"
@@ -51,15 +48,12 @@ def _half(photograph: Tensor, part: str) -> Tensor:
     return photograph[:, :, :middle] if part == "train" else photograph[:, :, -middle:]
 
 
-def _grey_crops(halves: Source, side: int, count: int, seed: int) -> Tensor:
-    crops = CropScheme(beta=0.01).sample(halves, count, seed)
-    batches = [_grey(render(halves, crops[i : i + 200], side)) for i in range(0, count, 200)]
-    return torch.cat(batches).expand(-1, 3, -1, -1).contiguous()
-
-
-def _grey(images: Tensor) -> Tensor:
-    """(n, 3, h, w) in [-1, 1] as (n, 1, h, w) uint8."""
-    return ((to_grey(images)[:, None] + 1) * 127.5).round().to(torch.uint8)
+def _grey_crops(halves: Source, side: int, count: int) -> Tensor:
+    """(count, 3, side, side) uint8, in the order of the classes."""
+    crops = CropScheme(beta=0.01).sample(halves, count)
+    batches = (to_grey(render(halves, crops[i : i + 200], side)) for i in range(0, count, 200))
+    grey = torch.cat([((batch + 1) * 127.5).round().to(torch.uint8) for batch in batches])
+    return grey[:, None].expand(-1, 3, -1, -1).contiguous()
 
 
 CIFAR = ("cifar10", "cifar100")
@@ -67,7 +61,7 @@ CIFAR = ("cifar10", "cifar100")
 
 
 def cifar(name: str, side: int = 32) -> LabelledImages:
-    """CIFAR-10 or CIFAR-100, fetched once into the cache folder and checked there, by torchvision's address and hash."""
+    """CIFAR-10 or CIFAR-100, fetched once into the cache folder and checked there by torchvision's address and hash."""
     from torchvision import datasets
 
     root, loader = cache_folder(), datasets.CIFAR10 if name == "cifar10" else datasets.CIFAR100
@@ -123,29 +117,27 @@ def _decoded(files: list[tuple[str, int]], side: int) -> tuple[Tensor, Tensor, n
     """The pictures (n, 3, side, side) uint8, their labels (n,) and fingerprints (n,), from the cache where they are
     there."""
     facts = [(path, label, *_size_and_time(Path(path))) for path, label in files]
-    kept = cache_folder() / f"folder-{hashlib.sha256(repr((side, facts)).encode()).hexdigest()[:16]}.npy"
+    kept = cache_folder() / f"folder-{hashlib.sha256(repr((side, facts)).encode()).hexdigest()[:16]}.pixels"
     labels_file = kept.with_suffix(".labels.npy")
     if kept.exists() and labels_file.exists():
         with contextlib.suppress(ValueError, OSError, EOFError):  # a damaged file is decoded again
-            return _opened(kept, labels_file)
+            return _opened(kept, labels_file, side)
     _decode(files, side, kept, labels_file)
-    return _opened(kept, labels_file)
+    return _opened(kept, labels_file, side)
 
 
-def _opened(kept: Path, labels_file: Path) -> tuple[Tensor, Tensor, np.ndarray]:
-    images, columns = np.load(kept, mmap_mode="r"), np.load(labels_file)
-    if len(images) != len(columns):
-        raise ValueError(f"{kept} and {labels_file} belong to different sets")
+def _opened(kept: Path, labels_file: Path, side: int) -> tuple[Tensor, Tensor, np.ndarray]:
+    columns = np.load(labels_file)
+    images = np.memmap(kept, np.uint8, "r", shape=(len(columns), 3, side, side))  # ValueError where it is shorter
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # that it must not be written to, which nobody does
         return torch.from_numpy(images), torch.from_numpy(columns[:, 0].copy()), columns[:, 1]
 
 
 def _decode(files: list[tuple[str, int]], side: int, kept: Path, labels_file: Path) -> None:
-    """Write the pictures into a file for numpy, one at a time, and labels and fingerprints into another beside it."""
+    """Write the pictures into a file, one at a time, and labels and fingerprints into another beside it."""
     rows, broken = [], []
     with new_file(kept) as file:
-        _write_header(file, 0, side)  # numpy leaves room in it for any number of pictures
         for path, label in tqdm(files, desc="decoding pictures", delay=_PATIENCE, mininterval=2, leave=False):
             try:
                 pixels = resize(read_image(path, shortest_side=1)[None], side).numpy().tobytes()
@@ -156,18 +148,10 @@ def _decode(files: list[tuple[str, int]], side: int, kept: Path, labels_file: Pa
                 rows.append((label, int.from_bytes(hashlib.sha256(pixels).digest()[:8], "little", signed=True)))
         if not rows:
             raise CourseError(f"none of the {len(files)} pictures could be read; the first: {broken[0]}")
-        file.seek(0)
-        _write_header(file, len(rows), side)
     if broken:
         warnings.warn(f"{len(broken)} of {len(files)} pictures were left out; the first: {broken[0]}", stacklevel=5)
-    columns = io.BytesIO()
-    np.save(columns, np.array(rows, dtype=np.int64))
-    write_file(labels_file, columns.getvalue())
-
-
-def _write_header(file: BinaryIO, count: int, side: int) -> None:
-    shape = {"descr": "|u1", "fortran_order": False, "shape": (count, 3, side, side)}
-    np.lib.format.write_array_header_1_0(file, shape)
+    with new_file(labels_file) as file:
+        np.save(file, np.array(rows, dtype=np.int64))
 
 
 def _size_and_time(path: Path) -> tuple[int, int]:

@@ -7,18 +7,46 @@ from __future__ import annotations
 
 import functools
 import warnings
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from course_lib.data.crops import Crops, CropScheme
-from course_lib.data.placing import Placed, place
+from course_lib.data.mips import level_of
 from course_lib.data.sources import Source, generate
 
 RANGES = {torch.float32: (-1, 1), torch.bfloat16: (-1, 1), torch.uint8: (0, 255)}
 _BYTES = (0xFF, 0xFF00, 0xFF0000)  # red, green and blue where they stand in a texel read as one 32-bit word
 _PIXELS_A_THREAD = 1 << 16  # rendered at a time on a CPU: more would leave its caches, and take twice as long a pixel
 _TOLERANCE = 2  # of 255, between the two renderers
+
+
+class Placed(NamedTuple):
+    """What a renderer needs of n crops, as numbers: where to read, and how to mix the colours.
+
+    texel: (n, 3) int32, the mip level: place of its first texel, width, height.
+    affine: (n, 2, 3) map from the output square [-1/2, 1/2]^2 to that level's texels, whose centres have whole numbers.
+    colour: (n, 3, 4) map of a texel's bytes, each where it stands in the word, and a constant 1 to the output's range.
+    """
+
+    texel: Tensor
+    affine: Tensor
+    colour: Tensor
+
+
+def place(source: Source, crops: Crops, side: int, dtype: torch.dtype = torch.float32) -> Placed:
+    """Choose each crop's mip level by the source pixels that an output pixel covers, and move its map there."""
+    which = crops.source.long()
+    level = level_of(crops.size.prod(1).sqrt() / side, source.levels.shape[1])
+    texel = source.levels[which, level]
+    affine = crops.affine * (texel[:, 1:] / source.sizes[which])[:, :, None]
+    affine[:, :, 2] -= 0.5  # the centre of a level's first texel lies half a texel inside
+    # Truncated to a byte later, so that 0.5 rounds.
+    gain, offset, half = (255, 0, 0.5) if dtype == torch.uint8 else (2, -1, 0)
+    worth = 255 * 256.0 ** torch.arange(3, device=affine.device)  # of _BYTES, made where it is used
+    colour = torch.cat([gain * crops.colour[:, :, :3] / worth, gain * crops.colour[:, :, 3:] + offset + half], 2)
+    return Placed(texel, affine, colour)
 
 
 def render(source: Source, crops: Crops, side: int, dtype: torch.dtype = torch.float32) -> Tensor:

@@ -95,8 +95,8 @@ def generate(kind: str, width: int = 640, height: int = 427, seed: int = 0) -> T
     raise CourseError(f"no generated image is called {kind!r}; there is {', '.join(GENERATED)}")
 
 
-def _dead_leaves(width: int, height: int, rng: np.random.Generator, leaves: int = 6000) -> Tensor:
-    smallest, largest = 2.0, height / 3
+def _dead_leaves(width: int, height: int, rng: np.random.Generator) -> Tensor:
+    leaves, smallest, largest = 6000, 2.0, height / 3
     # Radii with density r^-3 between the two limits, by inverting the cumulative distribution.
     u = rng.random(leaves)
     radii = (smallest**-2 + u * (largest**-2 - smallest**-2)) ** -0.5
