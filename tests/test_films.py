@@ -16,7 +16,7 @@ from course_lib.data.datasets import CropDataset
 from course_lib.data.loading import load_source
 from course_lib.evidence.films import Film, first_layers, load_films
 from course_lib.experiments.reference import KEPT, keep_films, save_films
-from course_lib.networks.filters import by_frequency
+from course_lib.networks.trunk import by_frequency
 from course_lib.profiles import start
 from course_lib.training.trained import pretrain
 

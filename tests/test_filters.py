@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from course_lib.lessons.first_layers import cka, effective_rank, matched_similarity, oriented_share
-from course_lib.networks.filters import by_frequency, shapes_in_space
+from course_lib.networks.trunk import by_frequency, shapes_in_space
 
 
 def noise(n: int, k: int = 5, seed: int = 0) -> Tensor:

@@ -52,9 +52,7 @@ class AlexNet(Trunk):
         self.pool = nn.MaxPool2d(*pool)
         with torch.no_grad():
             self.conv1[0].weight.mul_(first)
-        with torch.inference_mode():
-            self.out_features = self.eval()(torch.zeros(1, 3, side, side)).shape[1]
-        self.train()
+        self.out_features = self.outputs(side)
 
     def features(self, images: Tensor, layers: Sequence[str] | None = None) -> dict[str, Tensor]:
         """As `Trunk.features`, after each layer's ReLU; computes no further than the deepest."""
@@ -80,12 +78,9 @@ def _block(taken: int, made: int, size: int, stride: int, pad: int) -> nn.Sequen
 
 def head(inputs: int, outputs: int, hidden: int) -> nn.Sequential:
     """AlexNet's fully connected top with BatchNorm: two hidden layers, then `outputs` logits."""
-    return nn.Sequential(
-        nn.Linear(inputs, hidden, bias=False),
-        nn.BatchNorm1d(hidden),
-        nn.ReLU(inplace=True),
-        nn.Linear(hidden, hidden, bias=False),
-        nn.BatchNorm1d(hidden),
-        nn.ReLU(inplace=True),
-        nn.Linear(hidden, outputs),
-    )
+    return nn.Sequential(*dense(inputs, hidden), *dense(hidden, hidden), nn.Linear(hidden, outputs))
+
+
+def dense(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
+    """A fully connected layer, its BatchNorm and its ReLU."""
+    return nn.Linear(inputs, outputs, bias=False), nn.BatchNorm1d(outputs), nn.ReLU(inplace=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_lib.support.errors import unknown
@@ -37,6 +38,14 @@ class Trunk(nn.Module):
             if layer not in self.layers:
                 raise unknown("layer", layer, self.layers)
         return self.layers if layers is None else tuple(layers)
+
+    @torch.no_grad()
+    def outputs(self, side: int) -> int:
+        """How many numbers `forward` gives for a picture of this side, in pixels."""
+        device, training = next(self.parameters()).device, self.training
+        count = self.eval()(torch.zeros(1, 3, side, side, device=device)).shape[1]
+        self.train(training)
+        return count
 
     def laid_out(self, images: Tensor) -> Tensor:
         """Pictures in the weights' order in memory; else theirs would decide in which order the network works."""
@@ -75,3 +84,24 @@ def fold_batchnorm(filters: Tensor, gain: Tensor, variance: Tensor, eps: float =
     Without it a picture would show filters at a strength at which the network never uses them. Taught in notebook 05.
     """
     return filters * (gain / (variance + eps).sqrt())[:, None, None, None]
+
+
+def shapes_in_space(filters: Tensor) -> Tensor:
+    """The part of filters (n, c, k, k) that is one shape in one colour: (n, k, k), of length 1.
+
+    The first singular vector over space: a filter's pattern without its colour.
+    """
+    return F.normalize(torch.linalg.svd(filters.flatten(2).float(), full_matrices=False)[2][:, 0]).view(
+        len(filters), *filters.shape[2:]
+    )
+
+
+def by_frequency(filters: Tensor) -> Tensor:
+    """The order (n,) of filters (n, c, k, k) from slow to fast change, and among equals by direction."""
+    size = 16
+    spectrum = torch.fft.fft2(shapes_in_space(filters), s=(size, size)).abs().square()[..., : size // 2]
+    fy = torch.fft.fftfreq(size, device=filters.device)[:, None].expand(size, size // 2)
+    fx = torch.fft.fftfreq(size, device=filters.device)[: size // 2].expand(size, size // 2)
+    strongest = spectrum.flatten(1).argmax(1)
+    speed, turn = torch.hypot(fx, fy).flatten()[strongest], torch.atan2(fy, fx).flatten()[strongest]
+    return (torch.round(speed * 8) * 10 + turn).argsort(stable=True)
