@@ -9,9 +9,9 @@ from course_lib.data.datasets import CropDataset, LabelledImages
 from course_lib.data.sources import Source, generate
 from course_lib.networks.alexnet import LAYERS, AlexNet
 from course_lib.probes import controls as module
+from course_lib.probes.classifier import ProbeResult
 from course_lib.probes.controls import colours, controls, looked, patch_network, patches, permuted, pixels, whitening
 from course_lib.probes.probe import probe
-from course_lib.probes.result import ProbeResult
 
 
 def network(seed: int = 0) -> AlexNet:

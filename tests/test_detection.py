@@ -41,8 +41,7 @@ from course_lib.lessons.uses.precision import (
 )
 from course_lib.lessons.uses.voc import BoxedPictures, load_voc, render_voc
 from course_lib.networks.alexnet import LAYERS
-from course_lib.pretext.method import Batch
-from course_lib.pretext.recipes import Recipe
+from course_lib.pretext.method import Batch, Recipe
 from course_lib.profiles import PROFILES, Course
 from course_lib.support.errors import CourseError
 from course_lib.training.loop import fit

@@ -33,13 +33,13 @@ MOST_ENTRIES = 18
 
 SPINE = ("data", "networks", "profiles.py", "pretext", "training", "probes", "evidence")
 STRAIGHT_PATH = (
-    *("data/images.py", "data/sources.py", "data/mips.py", "data/crops.py", "data/placing.py", "data/render.py"),
+    *("data/images.py", "data/sources.py", "data/mips.py", "data/crops.py", "data/render.py"),
     *("data/datasets.py", "data/labelled.py", "data/loading.py"),
     *("networks/trunk.py", "networks/alexnet.py", "profiles.py"),
-    *("pretext/method.py", "pretext/recipes.py", "pretext/rotnet.py"),
+    *("pretext/method.py", "pretext/rotnet.py"),
     *("training/loop.py", "training/steps.py", "training/arithmetic.py", "training/checkpoints.py"),
     "training/trained.py",
-    *("probes/features.py", "probes/classifier.py", "probes/result.py", "probes/probe.py"),
+    *("probes/features.py", "probes/classifier.py", "probes/probe.py"),
     *("evidence/results.py", "evidence/intervals.py", "evidence/claims.py"),
 )
 """From a photograph to a verdict, with one method: what a reader follows first."""

@@ -23,8 +23,7 @@ from course_lib.networks.alexnet import AlexNet
 from course_lib.networks.trunk import forget_statistics
 from course_lib.pretext.bigan import BiGAN, Discriminator, Generator, game
 from course_lib.pretext.deepcluster import DeepCluster, balanced
-from course_lib.pretext.method import Batch, Method
-from course_lib.pretext.recipes import SCHEDULES, Recipe, make_optimiser, make_schedule
+from course_lib.pretext.method import SCHEDULES, Batch, Method, Recipe, make_optimiser, make_schedule
 from course_lib.support.distributed import SyncedBatchNorm, sync_batchnorm
 from course_lib.support.errors import CourseError
 from course_lib.training import arithmetic

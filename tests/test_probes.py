@@ -11,12 +11,19 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from course_lib.data.labelled import photos10
+from course_lib.lessons.probing import probe_loss
 from course_lib.networks.alexnet import LAYERS, AlexNet
 from course_lib.probes import classifier
-from course_lib.probes.classifier import fit_probe, logistic_regression, logits, probe_loss, standardise
+from course_lib.probes.classifier import (
+    ProbeResult,
+    binomial_quantile,
+    fit_probe,
+    logistic_regression,
+    logits,
+    standardise,
+)
 from course_lib.probes.features import NUMBERS, pool_side, pooled_features
 from course_lib.probes.probe import probe
-from course_lib.probes.result import ProbeResult, binomial_quantile
 from course_lib.profiles import PROFILES
 from course_lib.support.errors import CourseError
 
@@ -136,7 +143,7 @@ def test_alexnet_at_224_has_the_published_numbers(pooling: str) -> None:
 
 
 def test_a_probe_of_every_layer() -> None:
-    results = probe(AlexNet(32, width=0.25), photos10(32, 300, 200), numbers=300, decays=(0.1,))
+    results = probe(AlexNet(32, width=0.25), photos10(32, 300, 200), numbers=300)
     assert [r.layer for r in results] == list(LAYERS)
     assert all(0.2 < r.accuracy <= r.train_accuracy <= 1 for r in results)
 

@@ -31,10 +31,9 @@ from course_lib.networks.trunk import conv1_filters
 from course_lib.pretext import puzzles
 from course_lib.pretext.jigsaw import Jigsaw
 from course_lib.pretext.jigsaw_resnet50 import JigsawResNet50
-from course_lib.pretext.method import Batch
+from course_lib.pretext.method import Batch, Recipe
 from course_lib.pretext.pirl import BANK, NUMBERS, PIRL, moved, nce
 from course_lib.pretext.puzzles import DRAWS, TRICKS, Tricks, assemble, cut, deal, normalise, permutations, spread_out
-from course_lib.pretext.recipes import Recipe
 from course_lib.profiles import PROFILES, Course
 from course_lib.training.arithmetic import Arithmetic
 from course_lib.training.loop import fit

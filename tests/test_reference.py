@@ -23,8 +23,8 @@ from course_lib.experiments.cells import Cell, keep
 from course_lib.experiments.execution import NotebookResult
 from course_lib.experiments.sweep import Grid
 from course_lib.networks.alexnet import LAYERS
+from course_lib.probes.classifier import ProbeResult
 from course_lib.probes.probe import probe
-from course_lib.probes.result import ProbeResult
 from course_lib.profiles import start
 from course_lib.support.errors import CourseError
 from course_lib.support.files import make_folder

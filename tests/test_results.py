@@ -10,18 +10,10 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from course_lib.evidence import results
-from course_lib.evidence.results import (
-    MIME,
-    accuracy_table,
-    band,
-    compare,
-    measure_row,
-    probe_rows,
-    publish,
-    published_rows,
-)
+from course_lib.evidence.results import MIME, accuracy_table, band, compare, measure_row, probe_rows, publish
+from course_lib.experiments.execution import published_rows
 from course_lib.networks.alexnet import LAYERS
-from course_lib.probes.result import ProbeResult
+from course_lib.probes.classifier import ProbeResult
 
 
 def rows(method: str = "rotnet", accuracy: float = 0.5, seed: int = 0) -> list[dict]:

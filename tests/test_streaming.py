@@ -66,8 +66,9 @@ def test_both_ways_end_at_the_same_answers(data: LabelledImages, monkeypatch: py
     """Like with like: whole pictures, the same decay, and time enough. Without one of them they do not."""
     for name, value in {"DECAY": 0.1, "RATE": 0.1, "BATCH": 100}.items():  # ten times as fast, for three steps a pass
         monkeypatch.setattr(streaming, name, value)
+    monkeypatch.setattr(probes, "DECAYS", (0.1,))
     layers, sizes = ("conv1", "conv2"), {"numbers": 200}
-    cached = probe(network(), data, layers, **sizes, decays=(0.1,))
+    cached = probe(network(), data, layers, **sizes)
     stream = probe_streaming(network(), data, layers, **sizes, views="whole", epochs=60)
     for one, other in zip(cached, stream):
         assert (one.layer, one.decay, one.tested) == (other.layer, other.decay, other.tested)
@@ -118,11 +119,11 @@ def test_the_trunk_learns_nothing(data: LabelledImages) -> None:
 def test_features_that_do_not_fit_are_streamed_and_said(
     data: LabelledImages, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    need = memory_needed(network(), data, LAYERS, 200)
+    need = memory_needed(network(), data, LAYERS, 200, "max")
     monkeypatch.setattr(streaming, "EPOCHS", 1)
     monkeypatch.setattr(probe_streaming, "__defaults__", (*probe_streaming.__defaults__[:-2], 1, 0))
     monkeypatch.setattr(probes, "memory_left", lambda _: need)
-    assert probe(network(), data, numbers=200, decays=(0.1,))[0].decay == 0.1 and not capsys.readouterr().out
+    assert probe(network(), data, numbers=200)[0].decay in probes.DECAYS and not capsys.readouterr().out
     monkeypatch.setattr(probes, "memory_left", lambda _: need - 1)
     monkeypatch.setattr(probes, "pooled_features", None)
     results = probe(network(), data, numbers=200)
@@ -136,7 +137,7 @@ def test_the_memory_needed_is_that_of_the_features(data: LabelledImages) -> None
     kept = sum(x.nbytes for x in features.values()) * 700 / 300  # and of 400 test pictures
     most = max(features.values(), key=lambda x: x.shape[1])
     fit = sum(x.nbytes for x in standardise(most, most))
-    need = memory_needed(network(), data, numbers=200)
+    need = memory_needed(network(), data, LAYERS, 200, "max")
     assert kept + fit < need < kept + 5 * fit
 
 

@@ -12,8 +12,7 @@ import torch.nn.functional as F
 from course_lib.data.datasets import CropDataset, LabelledImages
 from course_lib.data.labelled import photos10
 from course_lib.data.loading import load_source
-from course_lib.pretext.method import Batch, find_method, method_names
-from course_lib.pretext.recipes import Recipe
+from course_lib.pretext.method import Batch, Recipe, find_method, method_names
 from course_lib.pretext.rotnet import RotNet, four_turns, turn_loss
 from course_lib.pretext.supervised import Supervised, augment
 from course_lib.profiles import PROFILES, Course, runnable_profile, start

@@ -18,8 +18,7 @@ from course_lib.evidence.results import publish, retrained_row
 from course_lib.lessons.freezing import accuracy_by_depth, depth_panel, explore_depth, same_order, three_exams
 from course_lib.lessons.scattering import CHANNELS, first_order, retrain_scattering, scattering_maps, wave, window
 from course_lib.networks.alexnet import LAYERS, AlexNet
-from course_lib.pretext.method import Batch
-from course_lib.pretext.recipes import Recipe
+from course_lib.pretext.method import Batch, Recipe
 from course_lib.probes import frozen, transfer
 from course_lib.probes.classifier import ProbeResult
 from course_lib.probes.frozen import begin_above, freeze, frozen_maps, run_layers

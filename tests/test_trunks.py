@@ -19,7 +19,7 @@ from course_lib.experiments.reference import keep_films
 from course_lib.lessons.depths.depth import SIZES
 from course_lib.networks.others import OTHERS, OtherTrunk
 from course_lib.networks.trunk import Trunk, conv1_filters, first_convolution
-from course_lib.pretext.recipes import Recipe
+from course_lib.pretext.method import Recipe
 from course_lib.pretext.rotnet import RotNet
 from course_lib.pretext.supervised import Supervised
 from course_lib.probes.probe import probe
@@ -207,7 +207,7 @@ def test_a_broken_training_ends_where_an_unbroken_one_does(network: str, crops: 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_every_layer_is_probed(network: str, data: LabelledImages) -> None:
     trunk: Trunk = untrained(course(network))
-    found = probe(trunk, data, numbers=50, decays=(0.1,))
+    found = probe(trunk, data, numbers=50)
     assert tuple(one.layer for one in found) == trunk.layers
     assert all(0.05 < one.accuracy <= 1 for one in found) and max(one.accuracy for one in found) > 0.15
     streamed = probe_streaming(trunk, data, numbers=50, views="whole", epochs=1)

@@ -17,9 +17,8 @@ from course_lib.networks.alexnet import AlexNet
 from course_lib.pretext.bigan import BiGAN
 from course_lib.pretext.deepcluster import DeepCluster
 from course_lib.pretext.jigsaw import Jigsaw
-from course_lib.pretext.method import Method
+from course_lib.pretext.method import Method, Recipe
 from course_lib.pretext.pirl import PIRL
-from course_lib.pretext.recipes import Recipe
 from course_lib.pretext.rotnet import RotNet
 from course_lib.support import distributed
 from course_lib.training import checkpoints, steps

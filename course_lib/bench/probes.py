@@ -15,10 +15,9 @@ from course_lib.bench.report import Peer, Report, compare
 from course_lib.data.datasets import LabelledImages
 from course_lib.data.loading import load_labelled
 from course_lib.networks.alexnet import AlexNet
-from course_lib.probes.classifier import DECAYS, STEPS, standardise
+from course_lib.probes.classifier import DECAYS, STEPS, ProbeResult, standardise
 from course_lib.probes.features import pooled_features
 from course_lib.probes.probe import probe
-from course_lib.probes.result import ProbeResult
 from course_lib.probes.streaming import EPOCHS, probe_streaming
 from course_lib.profiles import PROFILES, Profile
 

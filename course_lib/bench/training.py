@@ -16,7 +16,7 @@ from course_lib.bench.report import Peer, Report, compare, timed
 from course_lib.data.datasets import CropDataset
 from course_lib.data.loading import load_source
 from course_lib.pretext.deepcluster import DeepCluster
-from course_lib.pretext.recipes import Recipe
+from course_lib.pretext.method import Recipe
 from course_lib.pretext.rotnet import TURNS, RotNet, four_turns
 from course_lib.profiles import PROFILES, Profile
 from course_lib.support.machine import cpu_cores, describe_machine

@@ -15,7 +15,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from course_lib.data.sources import GENERATED
-from course_lib.networks.filters import by_frequency
+from course_lib.networks.trunk import by_frequency
 from course_lib.support.palette import COLOURS
 
 

@@ -31,8 +31,8 @@ class Accuracies:
     """Accuracies on one labelled set, in percent, by seed; a mean where several layers are asked for.
 
     rows: probe rows (`course_lib.evidence.results`), of notebook 06 and of a sweep alike, and rows of retrained
-    networks, as `as_table` has them. What was not measured is an empty series. "The photograph" is any single image that was not
-    made by a rule.
+    networks, as `as_table` has them. What was not measured is an empty series. "The photograph" is any single image
+    that was not made by a rule.
     """
 
     def __init__(self, rows: pd.DataFrame, data: str) -> None:
@@ -96,11 +96,27 @@ def interval(points: Sequence[float]) -> tuple[float, float]:
     Student's t: mean -+ t * sd / sqrt(n), with t for n - 1 degrees of freedom. Taught in notebook 08. Raises ValueError
     for fewer than two values.
     """
-    if len(points) < 2:
-        raise ValueError(f"an interval needs at least two seeds, got {len(points)}")
-    series = pd.Series(points, dtype=float)
-    reach = stdtrit(len(series) - 1, 0.975) * series.std() / len(series) ** 0.5
-    return float(series.mean() - reach), float(series.mean() + reach)
+    mean, spread = _mean_and_spread(points)
+    reach = spread / len(points) ** 0.5
+    return mean - reach, mean + reach
+
+
+def band(values: Sequence[float]) -> tuple[float, float]:
+    """Where one more seed is expected to fall, 19 times out of 20, after these (at least two) seeds.
+
+    The prediction interval of a normal law with unknown spread: mean -+ t * sd * sqrt(1 + 1 / n).
+    """
+    mean, spread = _mean_and_spread(values)
+    reach = spread * (1 + 1 / len(values)) ** 0.5
+    return mean - reach, mean + reach
+
+
+def _mean_and_spread(values: Sequence[float]) -> tuple[float, float]:
+    """The mean, and t * sd with Student's t for the two outer fortieths."""
+    if len(values) < 2:
+        raise ValueError(f"an interval needs at least two seeds, got {len(values)}")
+    series = pd.Series(values, dtype=float)
+    return float(series.mean()), float(stdtrit(len(series) - 1, 0.975) * series.std())
 
 
 def above(low: float, high: float, bound: float) -> str:

@@ -16,16 +16,17 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from scipy.special import stdtrit
 
 import course_lib
 from course_lib.data.datasets import LabelledImages
 from course_lib.evidence.films import Film, load_films
+from course_lib.evidence.intervals import band
 from course_lib.networks.alexnet import LAYERS
-from course_lib.probes.result import ProbeResult
+from course_lib.probes.classifier import ProbeResult
 from course_lib.support.errors import CourseError
 from course_lib.support.files import runs_folder
 
+TABLE = "table.jsonl"
 TABLE_VERSION = 1
 """Of the form that a sweep's table has. A table of another version is refused."""
 
@@ -138,18 +139,6 @@ def assets_folder() -> Path:
     return checkout if checkout.is_dir() else Path(str(importlib.resources.files("course_lib") / "assets"))
 
 
-def band(values: Sequence[float]) -> tuple[float, float]:
-    """Where one more seed is expected to fall, 19 times out of 20, after these (at least two) seeds.
-
-    The prediction interval of a normal law with unknown spread: mean -+ t * sd * sqrt(1 + 1 / n).
-    """
-    if len(values) < 2:
-        raise ValueError(f"a band needs at least two seeds, got {len(values)}")
-    series = pd.Series(values)
-    reach = stdtrit(len(values) - 1, 0.975) * series.std() * (1 + 1 / len(values)) ** 0.5
-    return series.mean() - reach, series.mean() + reach
-
-
 def compare(rows: Sequence[dict[str, Any]], profile: str) -> pd.DataFrame | None:
     """Your numbers beside the band of the reference run's, accuracies in percent.
 
@@ -194,9 +183,6 @@ def identity(row: dict[str, Any]) -> tuple[Any, ...]:
 
 def _value(row: dict[str, Any]) -> float:
     return 100 * row["accuracy"] if "accuracy" in row else row["value"]
-
-
-TABLE = "table.jsonl"
 
 
 def own_table(profile: str) -> list[dict[str, Any]]:

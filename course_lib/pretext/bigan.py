@@ -6,17 +6,13 @@ Donahue, Krähenbühl and Darrell, "Adversarial feature learning", ICLR 2017. Ta
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_lib.data.datasets import CropDataset
 from course_lib.networks.trunk import Trunk
-from course_lib.pretext.method import Batch, Method, Shown
-from course_lib.pretext.recipes import Recipe
+from course_lib.pretext.method import Batch, Method, Recipe, Shown
 from course_lib.profiles import Profile
 from course_lib.support import distributed
 
@@ -148,8 +144,11 @@ class BiGAN(Method):
         accuracy = ((judged[0] > 0).float().mean() + (judged[1] < 0).float().mean()) / 2
         everywhere = distributed.all_sum(accuracy.clone()) / distributed.size()
         learns = (everywhere < RESTS_ABOVE).float()
-        with _held_still(self.discriminator):
+        self.discriminator.requires_grad_(False)
+        try:
             fooled = self._judge((real, code), (made, z))
+        finally:
+            self.discriminator.requires_grad_(True)
         self.spread.copy_(spread(made, real))
         return learns * game(*judged, CERTAIN)[0] + game(*fooled)[1], accuracy
 
@@ -194,16 +193,6 @@ def spread(made: Tensor, real: Tensor) -> Tensor:
     is made of every code it is 0, however colourful that picture is. Taught in notebook 04.
     """
     return made.detach().float().std(0).mean() / real.detach().float().std(0).mean()
-
-
-@contextmanager
-def _held_still(module: nn.Module) -> Iterator[None]:
-    """What is calculated meanwhile gives no gradient to the module's weights."""
-    module.requires_grad_(False)
-    try:
-        yield
-    finally:
-        module.requires_grad_(True)
 
 
 METHOD = BiGAN

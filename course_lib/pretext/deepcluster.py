@@ -16,8 +16,7 @@ from course_lib.data.datasets import CropDataset
 from course_lib.networks.alexnet import head
 from course_lib.networks.trunk import Trunk
 from course_lib.pretext.clustering import kmeans, nmi, whiten
-from course_lib.pretext.method import NOISE, Batch, Method, Shown
-from course_lib.pretext.recipes import Recipe
+from course_lib.pretext.method import NOISE, Batch, Method, Recipe, Shown
 from course_lib.profiles import Profile
 from course_lib.support import distributed
 

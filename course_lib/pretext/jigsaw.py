@@ -11,10 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_lib.data.datasets import CropDataset
+from course_lib.networks.alexnet import dense
 from course_lib.networks.trunk import Trunk
-from course_lib.pretext.method import Batch, Method, Shown
+from course_lib.pretext.method import Batch, Method, Recipe, Shown
 from course_lib.pretext.puzzles import DRAWS, SIDES, TILES, TRICKS, Tricks, assemble, cut, deal, order_of, permutations
-from course_lib.pretext.recipes import Recipe
 from course_lib.profiles import Profile
 
 ORDERS = {"quick": 24, "standard": 100, "paper": 100}
@@ -22,6 +22,8 @@ ORDERS = {"quick": 24, "standard": 100, "paper": 100}
 
 EMBEDDING = {"quick": 64, "standard": 512, "paper": 1_024}
 """Numbers of a tile's embedding, before the nine are compared; 1,024 in the original."""
+
+_PAPER = TRICKS["paper"]
 
 
 class Jigsaw(Method):
@@ -40,27 +42,12 @@ class Jigsaw(Method):
     }
 
     def __init__(
-        self,
-        trunk: Trunk,
-        orders: Tensor,
-        side: int,
-        embedding: int = 1024,
-        hidden: int = 4096,
-        tricks: Tricks = TRICKS["paper"],
+        self, trunk: Trunk, orders: Tensor, side: int, embedding: int, hidden: int = 4096, tricks: Tricks = _PAPER
     ) -> None:
         super().__init__()
         self.trunk, self.side, self.tricks = trunk, side, tricks
-        self.tell = nn.Sequential(
-            nn.Linear(tile_features(trunk, side), embedding, bias=False),
-            nn.BatchNorm1d(embedding),
-            nn.ReLU(inplace=True),
-        )
-        self.head = nn.Sequential(
-            nn.Linear(TILES * embedding, hidden, bias=False),
-            nn.BatchNorm1d(hidden),
-            nn.ReLU(inplace=True),
-            nn.Linear(hidden, len(orders)),
-        )
+        self.tell = nn.Sequential(*dense(trunk.outputs(side), embedding))
+        self.head = nn.Sequential(*dense(TILES * embedding, hidden), nn.Linear(hidden, len(orders)))
         self.register_buffer("orders", orders)
 
     @classmethod
@@ -94,15 +81,6 @@ class Jigsaw(Method):
         said = self(dealt).argmax(1)
         images = torch.cat([assemble(dealt), assemble(deal(dealt, self.orders[said].argsort(1)))]).clamp(-1, 1)
         return Shown(images, len(index), ("dealt", f"put back: {int((said == which).sum())} of {len(index)}"))
-
-
-def tile_features(trunk: nn.Module, side: int) -> int:
-    """How many numbers a trunk says of a tile of this side: fewer than of a whole picture."""
-    device, training = next(trunk.parameters()).device, trunk.training
-    with torch.no_grad():
-        found = trunk.eval()(torch.zeros(1, 3, side, side, device=device)).shape[1]
-    trunk.train(training)
-    return found
 
 
 METHOD = Jigsaw

@@ -12,8 +12,8 @@ from course_lib.data.datasets import CropDataset
 from course_lib.networks.alexnet import LAYERS
 from course_lib.networks.others import OtherTrunk
 from course_lib.pretext.jigsaw import Jigsaw
+from course_lib.pretext.method import Recipe
 from course_lib.pretext.puzzles import SIDES, TILES, Tricks, permutations
-from course_lib.pretext.recipes import Recipe
 from course_lib.profiles import Profile
 
 ORDERS, EMBEDDING = 2_000, 1_000

@@ -1,21 +1,25 @@
-"""The training tasks, one file each.
+"""The training tasks, one file each: what a method is, and how long and how fast it is trained.
 
-A method is a `Method`, below; its file is named as in tables and ends with `METHOD = ...`. Nothing else has to be
-changed for a new one.
+A method is a `Method`, below, with its own recipes; its file is named as in tables and ends with `METHOD = ...`.
+Nothing else has to be changed for a new one.
 """
 
 from __future__ import annotations
 
 import importlib
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
 
 from course_lib.networks.trunk import Trunk
-from course_lib.pretext.recipes import Recipe
 from course_lib.profiles import Profile
 from course_lib.support.errors import CourseError, unknown
 
@@ -56,6 +60,88 @@ class Shown(NamedTuple):
     images: Tensor
     columns: int
     rows: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a method is trained at one profile.
+
+    steps, batch: how many batches, of how many crops or pictures each. learning_rate: the highest.
+    weight_decay: as the optimiser takes it. optimiser: "sgd" (Nesterov, momentum 0.9) or "adam" (beta1 0.5).
+    schedule: a key of SCHEDULES. rounds: parts of equal length, before each of which the method may prepare itself.
+    """
+
+    steps: int
+    batch: int
+    learning_rate: float
+    weight_decay: float = 5e-4
+    optimiser: str = "sgd"
+    schedule: str = "one cycle"
+    rounds: int = 1
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.batch < 1 or self.rounds < 1:
+            given = f"{self.steps}, {self.batch} and {self.rounds}"
+            raise ValueError(f"steps, batch and rounds must be at least 1, got {given}")
+        if self.schedule not in SCHEDULES or self.optimiser not in OPTIMISERS:
+            known = f"{', '.join(SCHEDULES)}; {', '.join(OPTIMISERS)}"
+            raise ValueError(f"schedule and optimiser must be among {known}; got {self.schedule}, {self.optimiser}")
+
+    @property
+    def round_steps(self) -> int:
+        """Steps of a round; the last may be shorter."""
+        return -(-self.steps // self.rounds)
+
+
+def one_cycle(done: float) -> float:
+    """Up over the first fifth, then down to nothing, both along a cosine (Smith and Topin 2018)."""
+    if done < 0.2:
+        return 0.04 + 0.96 * (1 - math.cos(math.pi * done / 0.2)) / 2
+    return (1 + math.cos(math.pi * (done - 0.2) / 0.8)) / 2
+
+
+def constant(done: float) -> float:
+    """The same rate to the end, as DeepCluster has it."""
+    return 1.0
+
+
+def three_drops(done: float) -> float:
+    """A tenth, a hundredth and a thousandth of it from 3, 6 and 9 tenths on, as RotNet has it on ImageNet."""
+    return 0.1 ** sum(done >= drop for drop in (0.3, 0.6, 0.9))
+
+
+def late_decay(done: float) -> float:
+    """Constant for half of the time, then exponentially down to a hundredth, as BiGAN has it."""
+    return 0.01 ** max(0.0, 2 * done - 1)
+
+
+SCHEDULES: dict[str, Callable[[float], float]] = {
+    "one cycle": one_cycle,
+    "constant": constant,
+    "three drops": three_drops,
+    "late decay": late_decay,
+}
+"""The share of the highest rate, from the share of the training that is done, in [0, 1)."""
+
+
+OPTIMISERS = {
+    "sgd": partial(torch.optim.SGD, momentum=0.9, nesterov=True),
+    "adam": partial(torch.optim.Adam, betas=(0.5, 0.999)),
+}
+
+
+def make_optimiser(parameters: Iterable[nn.Parameter], recipe: Recipe) -> torch.optim.Optimizer:
+    """The recipe's optimiser, with all its arithmetic in one kernel."""
+    make = OPTIMISERS[recipe.optimiser]
+    return make(parameters, recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
+
+
+def make_schedule(optimiser: torch.optim.Optimizer, recipe: Recipe, done: int = 0) -> LambdaLR:
+    """The recipe's schedule as it stands after `done` steps: a function of the step alone, with no state to keep."""
+    for group in optimiser.param_groups:
+        group["initial_lr"] = recipe.learning_rate
+    factor = SCHEDULES[recipe.schedule]
+    return LambdaLR(optimiser, lambda step: factor(step / recipe.steps), last_epoch=done - 1)
 
 
 class Method(nn.Module):

@@ -17,10 +17,8 @@ from torch import Tensor, nn
 from course_lib.data.crops import CropScheme
 from course_lib.data.datasets import CropDataset
 from course_lib.networks.trunk import Trunk
-from course_lib.pretext.jigsaw import tile_features
-from course_lib.pretext.method import NOISE, Batch, Method, Shown
+from course_lib.pretext.method import NOISE, Batch, Method, Recipe, Shown
 from course_lib.pretext.puzzles import DRAWS, SIDES, TILES, Tricks, assemble, cut, deal
-from course_lib.pretext.recipes import Recipe
 from course_lib.profiles import Profile
 from course_lib.support import distributed
 
@@ -66,7 +64,7 @@ class PIRL(Method):
             raise ValueError(f"negatives must lie in [1, {rows - 1}], below the bank's rows, got {negatives}")
         self.trunk, self.negatives, self.side = trunk, negatives, side
         self.whole = _head(trunk.out_features)
-        self.tile = nn.Linear(tile_features(trunk, side), NUMBERS)
+        self.tile = nn.Linear(trunk.outputs(side), NUMBERS)
         self.nine = _head(TILES * NUMBERS)
         self.register_buffer("bank", F.normalize(torch.randn(rows, NUMBERS)))
         self.register_buffer("visits", torch.zeros(rows, dtype=torch.int64))

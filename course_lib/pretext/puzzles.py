@@ -6,8 +6,7 @@ released code is from 2017. Taught in notebook 09.
 
 from __future__ import annotations
 
-import contextlib
-import io
+import functools
 import itertools
 from dataclasses import dataclass, replace
 
@@ -18,8 +17,6 @@ from torch import Tensor
 from course_lib.data.crops import Crops, product
 from course_lib.data.datasets import CropDataset
 from course_lib.data.images import LUMA
-from course_lib.support.errors import CourseError
-from course_lib.support.files import cache_folder, write_file
 
 GRID, TILES = 3, 9
 DRAWS = 2 * TILES + 2 + 6 * TILES
@@ -51,11 +48,8 @@ class Tricks:
     shift: int = 1
 
     def __post_init__(self) -> None:
-        if not 0 <= self.gap < 1:
-            raise ValueError(f"gap must lie in [0, 1), got {self.gap}")
-        if not (0 <= self.jitter <= 1 and 0 <= self.grey <= 1 and self.shift >= 0):
-            given = f"{self.jitter}, {self.grey} and {self.shift}"
-            raise ValueError(f"jitter and grey must lie in [0, 1] and shift not below 0, got {given}")
+        if not (0 <= self.gap < 1 and 0 <= self.jitter <= 1 and 0 <= self.grey <= 1 and self.shift >= 0):
+            raise ValueError(f"gap must lie in [0, 1), jitter and grey in [0, 1], and shift not below 0, got {self}")
 
 
 TRICKS = {
@@ -139,30 +133,21 @@ def assemble(tiles: Tensor) -> Tensor:
     return grid.reshape(n, channels, GRID * side, GRID * side)
 
 
-def permutations(count: int, seed: int = 0) -> Tensor:
+def permutations(count: int) -> Tensor:
     """`count` orders of nine tiles, (count, 9), far from each other: chosen by `spread_out` from all 362,880.
 
-    seed: decides the first, and which of several that are equally far. Made once, and then kept in the cache folder.
     Raises ValueError for a count outside [1, 362880].
     """
     if not 1 <= count <= _ALL_ORDERS:
         raise ValueError(f"there are 1 to {_ALL_ORDERS} orders of nine tiles, got {count}")
-    with contextlib.suppress(CourseError, OSError, ValueError):  # a cache that fails costs some seconds, and no more
-        path = cache_folder() / f"permutations-{count}-{seed}.npy"
-        if not path.is_file():
-            buffer = io.BytesIO()
-            np.save(buffer, _made(count, seed).numpy())
-            write_file(path, buffer.getvalue())
-        kept = torch.from_numpy(np.load(path, allow_pickle=False)).long()
-        if kept.shape == (count, TILES):
-            return kept
-    return _made(count, seed).long()
+    return _permutations(count).long()
 
 
-def _made(count: int, seed: int) -> Tensor:
+@functools.cache
+def _permutations(count: int) -> Tensor:
     numbers = itertools.chain.from_iterable(itertools.permutations(range(TILES)))
     every = np.fromiter(numbers, np.uint8, _ALL_ORDERS * TILES).reshape(-1, TILES)
-    shuffled = torch.from_numpy(np.random.default_rng(seed).permutation(every))
+    shuffled = torch.from_numpy(np.random.default_rng(0).permutation(every))
     shuffled = shuffled.T.contiguous().T  # a place after the other in memory, which is ten times as fast to compare
     return shuffled[spread_out(shuffled, count)]
 

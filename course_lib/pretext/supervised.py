@@ -12,8 +12,7 @@ from torch import Tensor
 from course_lib.data.datasets import LabelledImages
 from course_lib.networks.alexnet import head
 from course_lib.networks.trunk import Trunk
-from course_lib.pretext.method import Batch, Method
-from course_lib.pretext.recipes import Recipe
+from course_lib.pretext.method import Batch, Method, Recipe
 from course_lib.profiles import Profile
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -17,10 +18,9 @@ from course_lib.data.datasets import CropDataset, LabelledImages
 from course_lib.networks.alexnet import AlexNet
 from course_lib.networks.trunk import Trunk
 from course_lib.pretext.clustering import kmeans
-from course_lib.probes.classifier import fit_probe
+from course_lib.probes.classifier import ProbeResult, fit_probe
 from course_lib.probes.features import NUMBERS, pooled_features
 from course_lib.probes.probe import probe
-from course_lib.probes.result import ProbeResult
 
 _LEVELS = 8  # of each colour in the histogram
 _AT_ONCE = 200  # pictures that are worked on together
@@ -58,10 +58,9 @@ def controls(
         networks["supervised"] = supervised
     known = known or {}
     found = {name: known.get(name) or probe(network, data, [layer], numbers)[0] for name, network in networks.items()}
-    found["pixels"] = _without_network(
-        "pixels", data, pixels(data.train_images, numbers), pixels(data.test_images, numbers)
-    )
-    found["colours"] = _without_network("colours", data, colours(data.train_images), colours(data.test_images))
+    for name, read in {"pixels": partial(pixels, numbers=numbers), "colours": colours}.items():
+        train, test = (read(part).to(data.device) for part in (data.train_images, data.test_images))
+        found[name] = fit_probe(name, train, data.train_labels, test, data.test_labels, (0.1, 1.0))
     found["permuted labels"] = permuted(trunk, data, layer, numbers, seed)
     return found
 
@@ -140,8 +139,3 @@ def permuted(trunk: Trunk, data: LabelledImages, layer: str, numbers: int = NUMB
     test = pooled_features(trunk, data.test_images, [layer], numbers)[layer]
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed)).to(data.device)
     return fit_probe(layer, train, data.train_labels[order], test, data.test_labels, (0.1,))
-
-
-def _without_network(name: str, data: LabelledImages, train: Tensor, test: Tensor) -> ProbeResult:
-    train, test = train.to(data.device), test.to(data.device)  # the pictures may lie elsewhere
-    return fit_probe(name, train, data.train_labels, test, data.test_labels, (0.1, 1.0))

@@ -20,11 +20,9 @@ NUMBERS = 9600
 """Features a layer after pooling, at most: no layer wins by being larger. AlexNet at 224 px then has as many as
 published: 9216, 9408, 9600, 9216 and 9216 (RotNet)."""
 
-
 POOLINGS = {"max": F.adaptive_max_pool2d, "average": F.adaptive_avg_pool2d}
 """Both are in use: RotNet and Asano et al. take the maximum, DeepCluster the average. The windows are RotNet's, which
 share the map out evenly; the others' are of one size and pad the border or leave it out, for as many numbers."""
-
 
 _BATCH = {"cpu": 100, "cuda": 1_000}  # pictures at a time, when features are taken
 

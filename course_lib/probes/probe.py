@@ -13,9 +13,8 @@ import torch
 from course_lib.data.datasets import LabelledImages
 from course_lib.networks.alexnet import SMALL_SIDE
 from course_lib.networks.trunk import Trunk
-from course_lib.probes.classifier import DECAYS, fit_probe
+from course_lib.probes.classifier import DECAYS, ProbeResult, fit_probe
 from course_lib.probes.features import NUMBERS, frozen, need_every_class, pool_layers, pooled_features
-from course_lib.probes.result import ProbeResult
 from course_lib.probes.streaming import probe_streaming
 from course_lib.support.machine import memory_left, release_memory
 
@@ -27,7 +26,6 @@ def probe(
     data: LabelledImages,
     layers: Sequence[str] | None = None,
     numbers: int = NUMBERS,
-    decays: Sequence[float] = DECAYS,
     pooling: str = "max",
 ) -> list[ProbeResult]:
     """One probe a layer, all from a single pass of the frozen trunk over the data.
@@ -41,34 +39,22 @@ def probe(
     need_every_class(data)
     need, left = memory_needed(trunk, data, layers, numbers, pooling), memory_left(device)
     if need > left:
-        return _probe_streaming(trunk, data, layers, numbers, pooling, need, left)
+        gigabytes = f"{need / 1e9:,.1f} GB, and {max(left, 0) / 1e9:,.1f} are free"
+        print(f"The features of {data.name} would take {gigabytes}: the probes are trained by SGD in a stream instead.")
+        views = "published" if data.side > SMALL_SIDE else "whole"
+        return probe_streaming(trunk, data, layers, numbers, pooling, views)
     train = pooled_features(trunk, data.train_images, layers, numbers, pooling)
     test = pooled_features(trunk, data.test_images, layers, numbers, pooling)
     release_memory()
     results = []
     for layer in layers:  # each layer's features are let go when its probe is done
-        found = fit_probe(layer, train.pop(layer), data.train_labels, test.pop(layer), data.test_labels, decays)
+        found = fit_probe(layer, train.pop(layer), data.train_labels, test.pop(layer), data.test_labels, DECAYS)
         results.append(found)
     release_memory()
     return results
 
 
-def _probe_streaming(
-    trunk: Trunk, data: LabelledImages, layers: Sequence[str], numbers: int, pooling: str, need: int, left: int
-) -> list[ProbeResult]:
-    views = "published" if data.side > SMALL_SIDE else "whole"
-    gigabytes = f"{need / 1e9:,.1f} GB, and {max(left, 0) / 1e9:,.1f} are free"
-    print(f"The features of {data.name} would take {gigabytes}: the probes are trained by SGD in a stream instead.")
-    return probe_streaming(trunk, data, layers, numbers, pooling, views)
-
-
-def memory_needed(
-    trunk: Trunk,
-    data: LabelledImages,
-    layers: Sequence[str] | None = None,
-    numbers: int = NUMBERS,
-    pooling: str = "max",
-) -> int:
+def memory_needed(trunk: Trunk, data: LabelledImages, layers: Sequence[str], numbers: int, pooling: str) -> int:
     """Bytes that `probe` takes at its height: all layers' features in float16, the widest ones in float32 as often as a
     fit holds them, and its matrices of (f, f)."""
     with frozen(trunk), torch.no_grad():

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
@@ -20,8 +19,8 @@ from tqdm import tqdm
 from course_lib.data.crops import CropScheme, uniforms
 from course_lib.data.datasets import LabelledImages, to_float
 from course_lib.networks.trunk import Trunk
+from course_lib.probes.classifier import ProbeResult
 from course_lib.probes.features import NUMBERS, frozen, need_every_class, pool_layers
-from course_lib.probes.result import ProbeResult
 from course_lib.support.errors import unknown
 
 EPOCHS, BATCH = 36, 192
@@ -30,8 +29,8 @@ RATE, MOMENTUM, DECAY = 1e-2, 0.9, 1e-5
 
 _PATIENCE = 5  # seconds before a bar is shown
 
-Reader = Callable[[Tensor], dict[str, Tensor]]
-"""From pictures (n, 3, side, side) in [-1, 1] to each layer's pooled features (n, f)."""
+Reader = Callable[[Tensor, Tensor], dict[str, Tensor]]
+"""From pictures (n, 3, h, w) in [-1, 1] and maps, as `cut` takes them, to each layer's pooled features (n, f)."""
 
 
 @dataclass(frozen=True)
@@ -82,14 +81,17 @@ def probe_streaming(
         raise unknown("kind of view", views, tuple(VIEWS))
     data, layers = data.to(next(trunk.parameters()).device), trunk.named(layers)
     need_every_class(data)
-    read = partial(pool_layers, trunk, layers=layers, numbers=numbers, pooling=pooling)
+
+    def read(images: Tensor, maps: Tensor) -> dict[str, Tensor]:
+        return pool_layers(trunk, cut(images, maps, trunk.side), layers, numbers, pooling)
+
     with frozen(trunk):
-        heads = _heads(read, trunk.side, len(data.classes), data.device)
+        heads = _heads(read, data)
         optimiser = torch.optim.SGD(heads.parameters(), RATE, MOMENTUM, weight_decay=DECAY)
         for epoch in tqdm(range(epochs), desc="probes in a stream", delay=_PATIENCE, mininterval=2, leave=False):
             optimiser.param_groups[0]["lr"] = rate(epoch / epochs)
-            trained = _train(heads, optimiser, read, data, VIEWS[views].scheme, trunk.side, (seed, epoch))
-        tested = _test(heads, read, data, VIEWS[views].tested, trunk.side)
+            trained = _train(heads, optimiser, read, data, VIEWS[views].scheme, (seed, epoch))
+        tested = _test(heads, read, data, VIEWS[views].tested)
     return [ProbeResult(layer, tested[layer], trained[layer], DECAY, len(data.test_images)) for layer in layers]
 
 
@@ -98,17 +100,17 @@ def rate(done: float) -> float:
     return RATE * 0.1 ** int(done * EPOCHS / 10 + 1e-9)
 
 
-def _heads(read: Reader, side: int, classes: int, device: torch.device) -> nn.ModuleDict:
+def _heads(read: Reader, data: LabelledImages) -> nn.ModuleDict:
     """For each layer BatchNorm without parameters and a linear classifier. These begin at nothing: the problem is
     convex, and so they need no luck."""
     with torch.no_grad():
-        widths = {layer: x.shape[1] for layer, x in read(torch.zeros(1, 3, side, side, device=device)).items()}
+        one = read(torch.zeros(1, 3, data.side, data.side, device=data.device), torch.eye(2, 3)[None])
     heads = nn.ModuleDict()
-    for layer, width in widths.items():
-        linear = nn.Linear(width, classes)
+    for layer, x in one.items():
+        linear = nn.Linear(x.shape[1], len(data.classes))
         nn.init.zeros_(linear.weight), nn.init.zeros_(linear.bias)
-        heads[layer] = nn.Sequential(nn.BatchNorm1d(width, affine=False), linear)
-    return heads.to(device)
+        heads[layer] = nn.Sequential(nn.BatchNorm1d(x.shape[1], affine=False), linear)
+    return heads.to(data.device)
 
 
 def _train(
@@ -117,7 +119,6 @@ def _train(
     read: Reader,
     data: LabelledImages,
     scheme: CropScheme,
-    side: int,
     at: tuple[int, int],
 ) -> dict[str, float]:
     """One pass in an order of its own, given by `at`, the seed and the epoch: each layer's accuracy."""
@@ -129,7 +130,7 @@ def _train(
         maps = crop_maps(scheme, at[0], at[1] * len(data) + i * size, size)
         labels = data.train_labels[index.to(data.device)]
         with torch.no_grad():
-            features = read(cut(data.training_pictures(index), maps, side))
+            features = read(data.training_pictures(index), maps)
         logits = [heads[layer](x) for layer, x in features.items()]
         # Summed, the losses stay independent: no two layers share a parameter.
         sum(F.cross_entropy(one, labels) for one in logits).backward()
@@ -140,13 +141,13 @@ def _train(
 
 
 @torch.no_grad()
-def _test(heads: nn.ModuleDict, read: Reader, data: LabelledImages, tested: Tensor, side: int) -> dict[str, float]:
+def _test(heads: nn.ModuleDict, read: Reader, data: LabelledImages, tested: Tensor) -> dict[str, float]:
     """Each layer's accuracy on the test set, by the sum of the logits of all views."""
     heads.eval()
     right = torch.zeros(len(heads), device=data.device)
     for images, labels in zip(data.test_images.split(BATCH), data.test_labels.split(BATCH)):
         images = to_float(images.to(data.device))
-        seen = [read(cut(images, view.expand(len(images), 2, 3), side)) for view in tested]
+        seen = [read(images, view.expand(len(images), 2, 3)) for view in tested]
         for i, (layer, head) in enumerate(heads.items()):
             right[i] += (sum(head(features[layer]) for features in seen).argmax(1) == labels).sum()
     return dict(zip(heads, (right / len(data.test_images)).tolist()))

@@ -21,10 +21,9 @@ from torch import Tensor
 from course_lib.data.datasets import LabelledImages
 from course_lib.networks.alexnet import LAYERS, AlexNet, head
 from course_lib.networks.trunk import forget_statistics
-from course_lib.pretext.method import Batch, Method
-from course_lib.pretext.recipes import Recipe
+from course_lib.pretext.method import Batch, Method, Recipe
+from course_lib.probes.classifier import ProbeResult
 from course_lib.probes.frozen import FrozenMaps, begin_above, freeze, frozen_maps, run_layers
-from course_lib.probes.result import ProbeResult
 from course_lib.profiles import Course
 from course_lib.support import distributed
 from course_lib.support.errors import CourseError
@@ -125,7 +124,8 @@ def train_above(
         train_accuracy = accuracy_of(method, train)
         del train  # large
         test = maps(data.test_images, data.test_labels, copies=1)
-        known = ProbeResult(_layer(depth), accuracy_of(method, test), train_accuracy, recipe.weight_decay, len(test))
+        layer = LAYERS[depth - 1] if depth else "none"
+        known = ProbeResult(layer, accuracy_of(method, test), train_accuracy, recipe.weight_decay, len(test))
         checkpoints.finish(path, json.dumps(asdict(known)))
         release_memory()
     print(f"{title}: {known.accuracy:.1%} right")
@@ -156,10 +156,6 @@ def accuracy_of(method: Retrained, maps: FrozenMaps) -> float:
         answers = method(maps.read(index, torch.zeros_like(index, dtype=torch.bool))).argmax(1)
         right += int((answers == maps.labels[index]).sum())
     return right / len(maps)
-
-
-def _layer(depth: int) -> str:
-    return LAYERS[depth - 1] if depth else "none"
 
 
 def _read(path: Path) -> ProbeResult | None:

@@ -60,15 +60,15 @@ def _processor_has_bfloat16() -> bool:
 
 
 @contextmanager
-def autotuned(most: int = 10) -> Iterator[None]:
-    """Let cuDNN time up to `most` kernels for each new shape of a layer, and keep the fastest.
+def autotuned() -> Iterator[None]:
+    """Let cuDNN time its kernels for each new shape of a layer, and keep the fastest.
 
     A training then runs up to three times as fast. But the timing takes seconds, which only a loop that repeats its
     shapes thousands of times pays back; a probe does not.
     """
     cudnn = torch.backends.cudnn
     before = cudnn.benchmark, cudnn.benchmark_limit
-    cudnn.benchmark, cudnn.benchmark_limit = True, most
+    cudnn.benchmark, cudnn.benchmark_limit = True, 10
     try:
         yield
     finally:

@@ -75,7 +75,7 @@ class Checkpoints:
                 self.path.replace(self.previous)
             new.replace(self.path)
         except (CourseError, OSError) as error:
-            _say(f"No checkpoint was kept: {error}. The training goes on.")
+            say(f"No checkpoint was kept: {error}. The training goes on.")
         now = time.monotonic()
         self.due = now + max(EVERY, PATIENCE * (now - start))
 
@@ -91,7 +91,7 @@ class Checkpoints:
                 try:
                     use(self._parse(content))
                 except (SafetensorError, KeyError, TypeError, ValueError) as error:
-                    _say(f"The checkpoint {path.name} is left aside: {_why(error)}.")
+                    say(f"The checkpoint {path.name} is left aside: {_why(error)}.")
                 else:
                     return True
         return False
@@ -126,6 +126,7 @@ def _why(error: Exception) -> str:
     return str(error) if isinstance(error, ValueError) else "it is no checkpoint of this course"
 
 
-def _say(sentence: str) -> None:
+def say(sentence: str) -> None:
+    """Print a line, once however many processes there are."""
     if not rank():
         print(sentence)

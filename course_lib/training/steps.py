@@ -12,8 +12,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from course_lib.networks.trunk import conv1_filters
-from course_lib.pretext.method import Batch, Method
-from course_lib.pretext.recipes import Recipe, make_optimiser, make_schedule
+from course_lib.pretext.method import Batch, Method, Recipe, make_optimiser, make_schedule
 from course_lib.support import distributed
 from course_lib.support.errors import CourseError
 from course_lib.training.arithmetic import Arithmetic, arithmetic_of, autotuned
@@ -39,14 +38,6 @@ class History:
     seconds: float = 0.0
     precision: str = "float32"
     stopped: int | None = None
-
-
-class NoNumber(Exception):
-    """The loss was infinite or not a number at this step."""
-
-    def __init__(self, step: int) -> None:
-        super().__init__(step)
-        self.step = step
 
 
 class Training:
@@ -89,11 +80,17 @@ class Training:
         self.done += 1
         self.seconds += time.perf_counter() - start
 
-    def check(self) -> None:
-        """Raises NoNumber for the first loss that is none. It waits for the device, so that it is called rarely."""
+    def check(self, checkpoints: Checkpoints | None) -> None:
+        """Go back to the last good checkpoint where a loss was infinite or not a number, and raise RuntimeError with
+        the first such step and what to do. It waits for the device, so that it is called rarely."""
         bad = (~self.loss[: self.done].isfinite()).nonzero()
-        if len(bad):
-            raise NoNumber(int(bad[0]))
+        if not len(bad):
+            return
+        back = checkpoints.load(self.restore) if checkpoints else False
+        where = f"; the network is back at step {self.done}, its last checkpoint" if back else ""
+        self.method.eval()
+        rate = self.recipe.learning_rate
+        raise RuntimeError(f"the loss was no number at step {int(bad[0])}; lower the learning rate, now {rate}{where}")
 
     def state(self) -> State:
         """Everything that the next step depends on, and what happened so far."""
@@ -132,16 +129,6 @@ class Training:
         if self.device.type == "cuda" and "random.cuda" in state.tensors:
             torch.cuda.set_rng_state(state.tensors["random.cuda"], self.device)
 
-    def give_up(self, error: NoNumber, checkpoints: Checkpoints | None) -> None:
-        """Go back to the last good checkpoint, and raise RuntimeError with the step and what to do."""
-        back = checkpoints.load(self.restore) if checkpoints else False
-        where = f"; the network is back at step {self.done}, its last checkpoint" if back else ""
-        self.method.eval()
-        rate = self.recipe.learning_rate
-        raise RuntimeError(
-            f"the loss was no number at step {error.step}; lower the learning rate, now {rate}{where}"
-        ) from None
-
     def history(self, stopped: bool) -> History:
         """What happened so far."""
         self._keep_frame()
@@ -156,11 +143,6 @@ class Training:
             self.arithmetic.precision,
             self.done if stopped else None,
         )
-
-    def say(self, sentence: str) -> None:
-        """Print a line, once however many processes there are."""
-        if not distributed.rank():
-            print(sentence)
 
     def _shared(self, compiled: bool) -> nn.Module:
         """The loss as a module; where several processes train, their gradients are averaged by its backward pass."""

@@ -15,13 +15,11 @@ from torch import nn
 
 from course_lib.data.datasets import CropDataset, LabelledImages
 from course_lib.networks.trunk import Trunk
-from course_lib.pretext.method import Method, find_method, find_recipe
-from course_lib.pretext.recipes import Recipe
+from course_lib.pretext.method import Method, Recipe, find_method, find_recipe
 from course_lib.profiles import Course
 from course_lib.support import distributed
-from course_lib.support.code import hash_of_spine
-from course_lib.support.files import runs_folder
-from course_lib.support.front_end import has_front_end
+from course_lib.support.files import hash_of_spine, runs_folder
+from course_lib.support.machine import has_front_end
 from course_lib.training.checkpoints import Checkpoints
 from course_lib.training.loop import fit
 from course_lib.training.steps import History
@@ -81,7 +79,7 @@ def pretrain(
     Raises CourseError for an unknown method, and for one that is not meant for the profile.
     """
     distributed.join()
-    recipe, facts, file = _plan(name, course, data, steps, rate, batch)
+    recipe, facts, file = _plan(name, course, data, {"steps": steps, "learning_rate": rate, "batch": batch})
     path = runs_folder("trained") / file
     torch.manual_seed(course.seed)
     method = find_method(name).build(course.profile, data)
@@ -100,23 +98,18 @@ def pretrain(
 
 def is_trained(name: str, course: Course, data: CropDataset | LabelledImages, steps: int = 0) -> bool:
     """Whether `pretrain` with the same arguments would load and not train."""
-    return (runs_folder("trained") / _plan(name, course, data, steps)[2]).is_file()
+    return (runs_folder("trained") / _plan(name, course, data, {"steps": steps})[2]).is_file()
 
 
 def _plan(
-    name: str, course: Course, data: CropDataset | LabelledImages, steps: int, rate: float = 0.0, batch: int = 0
+    name: str, course: Course, data: CropDataset | LabelledImages, given: dict[str, float]
 ) -> tuple[Recipe, dict[str, Any], str]:
-    """The recipe of a training, the facts that decide its outcome, and the name of its file."""
-    recipe = find_recipe(name, course.profile.name)
-    given = {"steps": steps, "learning_rate": rate, "batch": batch}
-    recipe = replace(recipe, **{name: value for name, value in given.items() if value})
-    facts = _facts(name, course, data, recipe)
-    return recipe, facts, f"{name}-{hash_of(facts)}.safetensors"
+    """The recipe of a training, the facts that decide its outcome, and the name of its file.
 
-
-def _facts(name: str, course: Course, data: CropDataset | LabelledImages, recipe: Recipe) -> dict[str, Any]:
-    """Everything that the outcome of a training depends on."""
-    return {
+    given: parts to replace in the recipe; 0 leaves a part as it is.
+    """
+    recipe = replace(find_recipe(name, course.profile.name), **{part: value for part, value in given.items() if value})
+    facts = {
         "code": hash_of_spine("training"),
         "method": name,
         "profile": asdict(course.profile),
@@ -124,6 +117,7 @@ def _facts(name: str, course: Course, data: CropDataset | LabelledImages, recipe
         "recipe": asdict(recipe),
         "data": describe_labelled(data) if isinstance(data, LabelledImages) else _describe_crops(data),
     }
+    return recipe, facts, f"{name}-{hash_of(facts)}.safetensors"
 
 
 def _describe_crops(data: CropDataset) -> dict[str, Any]:

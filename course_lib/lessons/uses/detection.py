@@ -22,8 +22,7 @@ from course_lib.lessons.uses.precision import Boxes, Found
 from course_lib.lessons.uses.voc import BoxedPictures
 from course_lib.networks.alexnet import AlexNet
 from course_lib.networks.trunk import forget_statistics
-from course_lib.pretext.method import Batch, Method
-from course_lib.pretext.recipes import Recipe
+from course_lib.pretext.method import Batch, Method, Recipe
 from course_lib.probes.frozen import freeze
 from course_lib.profiles import Course
 from course_lib.support.files import hash_of_spine, runs_folder
