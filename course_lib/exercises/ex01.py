@@ -76,7 +76,7 @@ EXERCISES = {
     "01.size": of_tensor(
         crop_size,
         _sizes,
-        {"Your width and height are swapped: the ratio is height over width.": (lambda a, r: crop_size(a, r)[::-1])},
+        {"Your width and height are swapped: the ratio is height over width.": lambda a, r: crop_size(a, r)[::-1]},
         "easy · 4 minutes",
         "Two equations, two unknowns: a = w h and r = h / w. Multiply one by the other: what is left of w?",
         "a times r is a square, and so is a divided by r. Of which side is each the square?",

@@ -129,7 +129,7 @@ EXERCISES = {
         probe_loss,
         for_each(_classifiers, (30, 6, 4), (50, 3, 5)),
         {
-            "The bias, in the last row, has no penalty.": lambda w, x, y, d: _loss(w, x, y, d / 2 * w.square().sum()),
+            "The bias should have no penalty.": lambda w, x, y, d: _loss(w, x, y, d / 2 * w.square().sum()),
             "The penalty is missing.": lambda w, x, y, d: _loss(w, x, y, 0),
             "Your penalty is twice what it should be.": lambda w, x, y, d: _loss(w, x, y, 2 * _penalty(w, d)),
             "Penalise the squared weights, not their length.": lambda w, x, y, d: _loss(w, x, y, d / 2 * w[:-1].norm()),
