@@ -125,22 +125,22 @@ def result(value: Any, error: str = "", answer: Answer | None = None) -> Any:
 def test_a_right_reply_is_worth_a_point() -> None:
     exercise = find_exercise(BOX)
     found = result(encode(ask(exercise.answer, exercise.questions(5))))
-    assert (found.verdict, found.points) == ("right", 1)
+    assert (found["verdict"], found["points"]) == ("right", 1)
 
 
 @pytest.mark.parametrize("value", [{}, [], "right", 1, {"points": 4}, [True, True], {"kind": "x"}, [{"kind": "other"}]])
 def test_a_reply_of_another_kind_is_worth_none(value: Any) -> None:
-    assert result(value).verdict == "wrong" and result(value).words
+    assert result(value)["verdict"] == "wrong" and result(value)["words"]
 
 
 def test_why_there_is_no_point() -> None:
     raised = [{"kind": "raised", "name": name, "message": "x"} for name in ("NotYours", "NotDefined", "NameError")]
-    assert "own function is no answer" in result([raised[0]] * 2).words
-    assert result([raised[1]] * 2, "SyntaxError: here").words == "The cell raised SyntaxError: here."
-    assert "Only answer cells are run" in result([raised[2]] * 2).words
-    assert result(None).words == "It was stopped: it ended the kernel."
-    assert result(None, answer=Answer("", False)).verdict == "missing"
-    assert result(None, answer=Answer("x", False)).verdict == "not attempted"
+    assert "own function is no answer" in result([raised[0]] * 2)["words"]
+    assert result([raised[1]] * 2, "SyntaxError: here")["words"] == "The cell raised SyntaxError: here."
+    assert "Only answer cells are run" in result([raised[2]] * 2)["words"]
+    assert result(None)["words"] == "It was stopped: it ended the kernel."
+    assert result(None, answer=Answer("", False))["verdict"] == "missing"
+    assert result(None, answer=Answer("x", False))["verdict"] == "not attempted"
 
 
 def test_a_claim_is_a_small_file_of_json_or_nothing(tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ def test_pictures_keep_their_words_and_nothing_else_is_kept() -> None:
 
 
 def asked_here(
-    _: object, answers: Mapping[str, str], questions: Mapping[str, Any], settings: Mapping[str, str], *__: object
+    _: object, answers: Mapping[str, str], questions: Mapping[str, Any], known: Mapping[str, Any], *__: object
 ) -> Replies:
     """In the sandbox's place: the answers run in this process."""
     replies = Replies()
@@ -210,7 +210,7 @@ def asked_here(
         space: dict[str, Any] = {"check": lambda _, function: function, "torch": torch, "Tensor": torch.Tensor}
         exec(source, space)
         name = next(e.name for notebook in trusted_notebooks() for e in notebook.exercises if e.key == key)
-        replies.values[key] = encode(ask(space[name], decode(questions[key]), settings[key]))
+        replies.values[key] = encode(ask(space[name], decode(encode(questions[key])), known[key].setting))
     return replies
 
 

@@ -15,17 +15,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from course_lib.grading.intake import take_in
-from course_lib.grading.records import (
-    MOST_RUNS,
-    VERSION,
-    Graded,
-    Rules,
-    keep_record,
-    record_path,
-    secret_of,
-    submission_path,
-)
+from course_lib.grading.intake import Submission, take_in
+from course_lib.grading.records import MOST_RUNS, VERSION, Rules, record_path, secret_of, submission_path
 from course_lib.grading.reports import line_of, write_views
 from course_lib.grading.runner import remove_leftovers
 from course_lib.grading.sandbox import require_level
@@ -45,7 +36,7 @@ def grade(
     scheduler: str = "",
     secret: str = "",
     say: Callable[[str], None] = print,
-) -> list[Graded]:
+) -> list[Submission]:
     """Grade all submissions in these files, folders and zips into `folder`, and write the views.
 
     jobs: submissions at a time, here. scheduler: the address of a Dask scheduler whose workers grade instead, and see
@@ -60,51 +51,41 @@ def grade(
     folder = make_folder(folder)
     with _alone_in(folder):
         remove_leftovers()
-        secret = secret_of(folder, secret)
+        secret_of(folder, secret)
         with executor_of(jobs, scheduler) as executor:
-            graded = _graded(paths, folder, rules, executor, secret, say)
+            graded = _graded(paths, folder, rules, executor, say)
         write_views(graded, folder, rules)
     return graded
 
 
 def _graded(
-    paths: Sequence[Path], folder: Path, rules: Rules, executor: Executor, secret: str, say: Callable[[str], None]
-) -> list[Graded]:
-    graded: list[Graded] = []
-    waiting: dict[str, list[Graded]] = {}  # by the name of the file
-    names: dict[Future, str] = {}
-    for submission in take_in(paths, [notebook.name for notebook in trusted_notebooks()]):
-        one = Graded(submission.learner, submission.file, problem=submission.problem)
+    paths: Sequence[Path], folder: Path, rules: Rules, executor: Executor, say: Callable[[str], None]
+) -> list[Submission]:
+    graded: list[Submission] = []
+    futures: dict[str, Future] = {}  # by the SHA-256 of the content: twice the same file is graded once
+    waiting: dict[Future, list[Submission]] = {}
+    for one in take_in(paths, [notebook.name for notebook in trusted_notebooks()]):
         graded.append(one)
         if one.problem:
             say(line_of(one))
             continue
-        name = _spool(submission.content, folder)
-        if name not in waiting:  # twice the same file is graded once
-            names[executor.submit(grade_apart, str(folder), name, rules)] = name
-        waiting.setdefault(name, []).append(one)
-    for future in as_completed(names):
-        name = names[future]
+        name = hashlib.sha256(one.content).hexdigest()
+        if name not in futures:
+            if not submission_path(folder, name).exists():
+                write_file(submission_path(folder, name), one.content)
+            futures[name] = executor.submit(grade_apart, str(folder), name, rules)
+        one.content = b""
+        waiting.setdefault(futures[name], []).append(one)
+    for future in as_completed(waiting):
         try:
-            record, problem = future.result(), ""
-            path = record_path(folder, name, rules, secret)
-            if not read_record(path, VERSION):
-                keep_record(path, record)
+            record = future.result()
+            problem = record["reason"]
         except CourseError as error:
             record, problem = None, f"It could not be graded: {error}"
-        for one in waiting[name]:
-            one.record, one.problem = record, problem or record["reason"]
+        for one in waiting[future]:
+            one.record, one.problem = record, problem
             say(line_of(one))
     return sorted(graded, key=lambda one: (one.learner, one.file))
-
-
-def _spool(content: bytes, folder: Path) -> str:
-    """Keep a submission under a name of ours, its SHA-256, and return that."""
-    name = hashlib.sha256(content).hexdigest()
-    path = submission_path(folder, name)
-    if not path.exists():
-        write_file(path, content)
-    return name
 
 
 def grade_apart(folder: str, submission: str, rules: Rules) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def bubblewrapped(job: Job, command: Sequence[str], user: int | None, hidden: Se
 
 def _mounts(hidden: Sequence[Path]) -> Iterator[list[str]]:
     """What is shown of the machine, read-only: system and Python; and empty folders over what is hidden."""
-    shown = {Path(name): [] for name in _SYSTEM if Path(name).exists()}
+    shown = [Path(name) for name in _SYSTEM if Path(name).exists()]
     for path in shown:
         link = path.is_symlink()
         yield ["--symlink", str(path.readlink()), str(path)] if link else ["--ro-bind", str(path), str(path)]

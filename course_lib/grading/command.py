@@ -9,16 +9,12 @@ import click
 
 from course_lib.support.errors import CourseError
 
-_LEVELS = ("bubblewrap", "limits")
-
 
 @click.command()
 @click.argument("submissions", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Where the grades go; finished ones there are kept.")
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(min=1), help="Submissions at a time, here.")
-@click.option(
-    "--sandbox", default="bubblewrap", show_default=True, metavar="LEVEL", help=f"One of {', '.join(_LEVELS)}."
-)
+@click.option("--sandbox", default="bubblewrap", show_default=True, metavar="LEVEL", help="One of bubblewrap, limits.")
 @click.option("--scheduler", default="", metavar="ADDRESS", help="Of a Dask scheduler, whose workers grade.")
 @click.option("--secret", default="", help="What the questions are drawn from; by default the folder's own.")
 @click.option(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import Any
 
 from course_lib.exercises import judge
 from course_lib.exercises.plain import Raised, decode
@@ -15,28 +15,17 @@ _LONGEST = 600  # characters of the words about an answer
 VERDICTS = ("right", "wrong", "stopped", "not attempted", "missing")
 
 
-@dataclass(frozen=True)
-class Result:
-    """What an exercise is worth: verdict, one of VERDICTS; words, what went wrong; points, 1 for a right answer."""
-
-    key: str
-    verdict: str
-    words: str = ""
-    note: str = ""
-    code: str = ""
-
-    @property
-    def points(self) -> int:
-        """Points for this exercise."""
-        return int(self.verdict == "right")
-
-
-def results_of(answers: Mapping[str, Answer], questions: Mapping[str, list[tuple]], replies: Replies) -> list[Result]:
-    """The result of every exercise, in order. answers: all of them, attempted or not."""
-    return [
-        Result(key, *_verdict(key, answer, questions[key], replies), answer.note, answer.source)
-        for key, answer in answers.items()
-    ]
+def results_of(
+    answers: Mapping[str, Answer], questions: Mapping[str, list[tuple]], replies: Replies
+) -> list[dict[str, Any]]:
+    """The result of every exercise, in order, as a record holds it: with the key; a verdict, one of VERDICTS, and the
+    points for it; words, what went wrong; note and code, as in `Answer`. answers: all of them, attempted or not."""
+    results = []
+    for key, answer in answers.items():
+        verdict, words = _verdict(key, answer, questions[key], replies)
+        about = {"note": answer.note, "code": answer.source, "points": int(verdict == "right")}
+        results.append({"key": key, "verdict": verdict, "words": words} | about)
+    return results
 
 
 def _verdict(key: str, answer: Answer, questions: list[tuple], replies: Replies) -> tuple[str, str]:

@@ -10,7 +10,6 @@ import json
 import signal
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from course_lib.grading.submission import HandedIn, find_answer, fit, read_cells
 from course_lib.grading.trusted import Trusted, trusted_notebooks
 from course_lib.support.errors import CourseError
 from course_lib.support.executors import end_with_parent
-from course_lib.support.files import read_record
+from course_lib.support.files import read_record, write_file
 
 
 def grade_here(folder: Path, submission: str, rules: Rules) -> dict[str, Any]:
@@ -35,7 +34,7 @@ def grade_here(folder: Path, submission: str, rules: Rules) -> dict[str, Any]:
     record = {"version": records.VERSION, "submission": submission, "sandbox": rules.sandbox}
     record |= _graded(content, submission, secret, rules, folder)
     record["seconds"] = round(time.perf_counter() - start, 1)
-    records.keep_record(path, record)
+    write_file(path, json.dumps(record, indent=1, sort_keys=True))
     return record
 
 
@@ -50,8 +49,7 @@ def _graded(content: bytes, submission: str, secret: str, rules: Rules, folder: 
     from course_lib.grading.pictures import pictures_of
 
     shown = pictures_of([*outputs, *(output for cell in cells for output in cell.outputs)])
-    found = {"status": "graded", "reason": "", "notebook": notebook.name, "pictures": shown}
-    return found | {"exercises": [asdict(result) | {"points": result.points} for result in results]}
+    return {"status": "graded", "reason": "", "notebook": notebook.name, "exercises": results, "pictures": shown}
 
 
 def notebook_of(cells: list[HandedIn]) -> Trusted:
@@ -67,25 +65,18 @@ def notebook_of(cells: list[HandedIn]) -> Trusted:
 
 def _results(
     cells: list[HandedIn], notebook: Trusted, submission: str, secret: str, rules: Rules, folder: Path
-) -> tuple[list[Any], list[Any]]:
+) -> tuple[list[dict[str, Any]], list[Any]]:
     """The results of all exercises, and the outputs of the answer cells."""
     from course_lib.exercises import find_exercise
-    from course_lib.exercises.plain import encode
     from course_lib.grading.judging import results_of
     from course_lib.grading.runner import collect_replies
 
     answers = {exercise.key: find_answer(cells, exercise) for exercise in notebook.exercises}
     known = {key: find_exercise(key) for key in answers}
     questions = {key: one.questions(records.seed_of(secret, submission, key)) for key, one in known.items()}
-    replies = collect_replies(
-        notebook,
-        {key: answer.source for key, answer in answers.items() if answer.attempted},
-        {key: encode(asked) for key, asked in questions.items()},
-        {key: one.setting for key, one in known.items()},
-        [one.answer for one in known.values()],
-        rules,
-        [folder.absolute(), *hidden_folders()],
-    )
+    attempted = {key: answer.source for key, answer in answers.items() if answer.attempted}
+    hidden = [folder.absolute(), *hidden_folders()]
+    replies = collect_replies(notebook, attempted, questions, known, rules, hidden)
     return results_of(answers, questions, replies), replies.outputs
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import contextlib
 from collections.abc import Iterable, Iterator
 from html.parser import HTMLParser
@@ -54,7 +53,7 @@ def _of_page(page: str) -> list[tuple[str, str]]:
 def _is_png(text: str) -> bool:
     try:
         return base64.b64decode(text, validate=True).startswith(_PNG)
-    except (binascii.Error, ValueError):
+    except ValueError:
         return False
 
 

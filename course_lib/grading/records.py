@@ -5,14 +5,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from course_lib.support.errors import CourseError
-from course_lib.support.files import SPINE, hash_of_code, make_folder, sha256_of, write_file
+from course_lib.support.files import SPINE, hash_of_code, make_folder, sha256_of
 from course_lib.support.notebooks import find_notebooks
 
 VERSION = 1
@@ -32,19 +30,6 @@ class Rules:
     sandbox: str = "bubblewrap"
     cell: int = 30
     total: int = 300
-
-
-@dataclass
-class Graded:
-    """One file that was handed in, and its record; or why it has none.
-
-    learner, file: as in `Submission`. record: as `grading.one` writes it. problem: in a sentence, or "".
-    """
-
-    learner: str
-    file: str
-    record: dict[str, Any] | None = None
-    problem: str = ""
 
 
 def secret_of(folder: Path, given: str = "") -> str:
@@ -80,11 +65,6 @@ def checks_digest(rules: Rules) -> str:
 def record_path(folder: Path, submission: str, rules: Rules, secret: str) -> Path:
     """Where the record of a submission, given by its SHA-256, is or will be."""
     return folder / "records" / f"{submission}-{checks_digest(rules)}-{seed_of(secret, submission):012x}.json"
-
-
-def keep_record(path: Path, record: dict[str, Any]) -> None:
-    """Write a record, whole or not at all: the last thing that a grading does."""
-    write_file(path, json.dumps(record, indent=1, sort_keys=True))
 
 
 def submission_path(folder: Path, submission: str) -> Path:

@@ -13,12 +13,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from course_lib.grading.intake import Submission
 from course_lib.grading.judging import VERDICTS
-from course_lib.grading.records import Graded, Rules
+from course_lib.grading.records import Rules
 from course_lib.grading.trusted import trusted_notebooks
-from course_lib.support.files import fill_template, make_folder, write_file
-
-TABLE, SUMMARY, FEEDBACK = "grades.csv", "index.html", "feedback"
+from course_lib.support.files import fill_template, write_file
 
 
 @dataclass
@@ -26,7 +25,7 @@ class Row:
     """A learner.
 
     page: the file name of the feedback. status: "graded", "partly graded" or "not graded". reason: what an instructor
-    should know. results: by exercise, of the notebooks that were handed in. sandbox: its level.
+    should know. results: by exercise, of the notebooks that were handed in.
     """
 
     name: str
@@ -36,7 +35,6 @@ class Row:
     results: dict[str, dict[str, Any]]
     pictures: list[dict[str, str]]
     seconds: float
-    sandbox: str
 
     @property
     def total(self) -> int:
@@ -44,23 +42,17 @@ class Row:
         return sum(result["points"] for result in self.results.values())
 
 
-def write_views(graded: Sequence[Graded], folder: Path, rules: Rules) -> None:
+def write_views(graded: Sequence[Submission], folder: Path, rules: Rules) -> None:
     """Write grades.csv, index.html and a page in feedback/ for each learner, all made from the records alone."""
-    rows = rows_of(graded, rules)
+    rows = [_row(name, list(files)) for name, files in groupby(graded, lambda one: one.learner)]  # sorted by learner
     exercises = _columns(rows)
-    write_file(folder / TABLE, table(rows, exercises))
-    make_folder(folder / FEEDBACK)
+    write_file(folder / "grades.csv", table(rows, exercises, rules))
     for row in rows:
-        write_file(folder / FEEDBACK / row.page, _page("grading/feedback.html.j2", row=row))
-    write_file(folder / SUMMARY, summary(rows, exercises, rules))
+        write_file(folder / "feedback" / row.page, _page("grading/feedback.html.j2", row=row, rules=rules))
+    write_file(folder / "index.html", summary(rows, exercises, rules))
 
 
-def rows_of(graded: Sequence[Graded], rules: Rules) -> list[Row]:
-    """One row per learner, by name; `graded` is sorted by learner."""
-    return [_row(name, list(files), rules) for name, files in groupby(graded, lambda one: one.learner)]
-
-
-def _row(name: str, files: list[Graded], rules: Rules) -> Row:
+def _row(name: str, files: list[Submission]) -> Row:
     whole = [one.record for one in files if one.record and not one.problem]
     results: dict[str, dict[str, Any]] = {}
     for result in (result for record in whole for result in record["exercises"]):
@@ -69,20 +61,14 @@ def _row(name: str, files: list[Graded], rules: Rules) -> Row:
             results[result["key"]] = result
     status = "graded" if len(whole) == len(files) else "partly graded" if whole else "not graded"
     reasons = [one.problem if len(files) == 1 else f"{one.file}: {one.problem}" for one in files if one.problem]
-    reasons += [f"{key}: {words}" for key, result in results.items() if (words := _oddness(result))]
-    counts = Counter(record["notebook"] for record in whole)
-    reasons += [
-        f"{count} files of {notebook}; the better answers count." for notebook, count in counts.items() if count > 1
-    ]
+    for key, result in results.items():
+        words = result["words"] if result["verdict"] in ("stopped", "missing") else result["note"]
+        reasons += [f"{key}: {words}"] if words else []
+    for notebook, count in Counter(record["notebook"] for record in whole).items():
+        reasons += [f"{count} files of {notebook}; the better answers count."] if count > 1 else []
     pictures = [picture for record in whole for picture in record["pictures"]]
     seconds = round(sum(record["seconds"] for record in whole), 1)
-    reason = readable(" ".join(reasons))
-    return Row(readable(name), page_name(name), status, reason, results, pictures, seconds, rules.sandbox)
-
-
-def _oddness(result: dict[str, Any]) -> str:
-    """What an instructor should know about a result besides right or wrong."""
-    return result["words"] if result["verdict"] in ("stopped", "missing") else result["note"]
+    return Row(readable(name), page_name(name), status, readable(" ".join(reasons)), results, pictures, seconds)
 
 
 def page_name(name: str) -> str:
@@ -100,14 +86,14 @@ def _columns(rows: Sequence[Row]) -> list[str]:
     return [exercise.key for notebook in trusted_notebooks() for exercise in notebook.exercises if exercise.key in seen]
 
 
-def table(rows: Sequence[Row], exercises: Sequence[str]) -> str:
+def table(rows: Sequence[Row], exercises: Sequence[str], rules: Rules) -> str:
     """The text of grades.csv: a row per learner, a column per exercise, empty where its notebook was not handed in."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     writer.writerow(["learner", *exercises, "total", "of", "status", "reason", "sandbox", "seconds"])
     for row in rows:
         points = [row.results[key]["points"] if key in row.results else "" for key in exercises]
-        rest = [row.total, len(exercises), row.status, _harmless(row.reason), row.sandbox, row.seconds]
+        rest = [row.total, len(exercises), row.status, _harmless(row.reason), rules.sandbox, row.seconds]
         writer.writerow([_harmless(row.name), *points, *rest])
     return file.getvalue()
 
@@ -139,7 +125,7 @@ def _page(template: str, **values: Any) -> str:
     return fill_template(template, **values).encode("utf-8", "replace").decode()
 
 
-def line_of(one: Graded) -> str:
+def line_of(one: Submission) -> str:
     """A result in a line: who, the points, the level of the sandbox, and how long it took."""
     who = _printable(" ".join(one.learner.split())[:60])
     if one.record is None or one.problem:

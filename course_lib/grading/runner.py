@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,8 @@ from typing import Any
 
 import psutil
 
+from course_lib.exercises import Exercise
+from course_lib.exercises.plain import encode
 from course_lib.grading.bubblewrap import Job
 from course_lib.grading.intake import open_regular
 from course_lib.grading.library import copy_library
@@ -63,28 +65,28 @@ class Replies:
 def collect_replies(
     trusted: Trusted,
     answers: Mapping[str, str],
-    questions: Mapping[str, Any],
-    settings: Mapping[str, str],
-    library: Sequence[Callable[..., Any]],
+    questions: Mapping[str, list[tuple]],
+    exercises: Mapping[str, Exercise],
     rules: Rules,
-    hidden: Sequence[Path] = (),
+    hidden: Sequence[Path],
 ) -> Replies:
     """Run a submission's answers, and return what came of it.
 
-    answers: the learner's cell for each exercise that was attempted, in order. questions: as JSON. library: the
-    course's functions that are to be stubs. hidden: folders that the sandbox must not show. Raises CourseError
-    where the sandbox failed before any of the learner's code was run.
+    answers: the learner's cell for each exercise that was attempted, in order. exercises: all of the notebook's, whose
+    functions become stubs. hidden: folders that the sandbox must not show. Raises CourseError where the sandbox failed
+    before any of the learner's code was run.
     """
     replies, asked = Replies(), dict(answers)
     with _workplace() as place:
-        copy_library(place / "library", library)
+        copy_library(place / "library", [exercise.answer for exercise in exercises.values()])
 
         def run_once(folder: str, asked: Mapping[str, str]) -> list[str]:
             """Ask these, and return the exercises that did not reply."""
             job = Job(place / folder / "input", place / "library", place / folder / "work")
             seen = job.seen(rules.sandbox)
+            settings = {key: exercises[key].setting for key in asked}
             notebook = assemble(trusted, asked, settings, seen.input, seen.work)
-            _prepare(job, notebook, {key: questions[key] for key in asked}, rules)
+            _prepare(job, notebook, {key: encode(questions[key]) for key in asked}, rules)
             command = [sys.executable, str(seen.input / "inside.py"), str(seen.input / "rules.json")]
             end = run(job, command, rules.sandbox, rules.total, hidden)
             if end.ready != "ready":

@@ -1,8 +1,8 @@
 """Running the learner's code where it can do no harm, at one of two levels; neither ever silently replaces the other.
 
 `bubblewrap`: no network, a read-only system with only the files that the course needs, a process space of its own, and
-a user without rights. `limits`: the limits alone, for machines without bubblewrap: the code can
-read what you can read, and use the network. Both limit time, memory, processes, files, and the size of files.
+a user without rights. `limits`: the limits alone, for machines without bubblewrap: the code can read what you can read,
+and use the network. Both limit time, memory, processes, files, and the size of files.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ _ENTRIES = 20_000  # files and folders that a submission may make
 _SPARE = 500_000_000  # bytes of the disk that a submission may not touch, wherever it hides what it writes
 _LIMITS = {
     "RLIMIT_AS": 6 << 30,  # addresses, not memory: CUDA builds of PyTorch reserve 4 GB and more
-    "RLIMIT_NPROC": 128,  # threads count as well
     "RLIMIT_FSIZE": 64 << 20,
     "RLIMIT_NOFILE": 512,
     "RLIMIT_CORE": 0,
 }
+_THREADS = 128  # of all processes together
 _POLL = 0.1  # seconds between two looks
 _TO_START = 150  # seconds until the course is imported, on a busy machine
 _GRACE = 15  # seconds beyond those of the cells, before the whole is ended from outside
@@ -59,16 +59,11 @@ class End:
 
 def limits(seconds: int) -> dict[str, int]:
     """The resource limits of a run of so many seconds, by their names in `resource`."""
-    return _LIMITS | {"RLIMIT_CPU": seconds + _TO_START, "RLIMIT_NPROC": _LIMITS["RLIMIT_NPROC"] + _own_threads()}
-
-
-def _own_threads() -> int:
-    """What already counts against this user's limit; root's own processes do not, since the code runs as another."""
-    if _is_root():
-        return 0
-    # What cannot be read of a process is None.
-    found = [process.info for process in psutil.process_iter(["uids", "num_threads"])]
-    return sum(one["num_threads"] or 0 for one in found if one["uids"] and one["uids"].real == os.getuid())
+    threads = _THREADS
+    if os.getuid() != 0:  # what this user already runs counts, too; root's does not, since the code runs as another
+        found = [process.info for process in psutil.process_iter(["uids", "num_threads"])]  # None: cannot be read
+        threads += sum(one["num_threads"] or 0 for one in found if one["uids"] and one["uids"].real == os.getuid())
+    return _LIMITS | {"RLIMIT_CPU": seconds + _TO_START, "RLIMIT_NPROC": threads}
 
 
 def run(job: Job, command: Sequence[str], level: str, seconds: float, hidden: Sequence[Path] = ()) -> End:
@@ -99,7 +94,8 @@ def run(job: Job, command: Sequence[str], level: str, seconds: float, hidden: Se
         )
         os.close(tell)
         try:
-            said = _wait_until_ready(process, told)
+            # It can be read, too, when whoever could have written to it has ended.
+            said = os.read(told, 2000).decode(errors="replace") if select.select([told], [], [], _TO_START)[0] else ""
             why = _watch(process, job.work, time.monotonic() + seconds + _GRACE) if said == "ready" else ""
             return End(why, said or _last_line(errors))
         finally:
@@ -108,18 +104,6 @@ def run(job: Job, command: Sequence[str], level: str, seconds: float, hidden: Se
             process.wait()
             if level == "limits":  # bubblewrap's process space ends with it
                 end_descendants()
-
-
-def _wait_until_ready(process: subprocess.Popen, told: int) -> str:
-    """What comes out of a pipe first; "" where the process ends, or takes too long, without a word."""
-    until = time.monotonic() + _TO_START
-    while time.monotonic() < until:
-        ended = process.poll() is not None
-        if select.select([told], [], [], _POLL)[0]:
-            return os.read(told, 2000).decode(errors="replace")
-        if ended:
-            return ""
-    return ""
 
 
 def _last_line(path: Path) -> str:
@@ -135,26 +119,22 @@ def _give(job: Job, user: int) -> None:
 
 
 def _watch(process: subprocess.Popen, work: Path, until: float) -> str:
-    while True:
-        try:
-            process.wait(_POLL)
-            return ""
-        except subprocess.TimeoutExpired:
-            pass
+    while process.poll() is None:
         if time.monotonic() > until:
             return "total"
         if _memory(process.pid) > MEMORY:
             return "memory"
         if _too_much_written(work):
             return "disk"
+        time.sleep(_POLL)
+    return ""
 
 
 def _memory(pid: int) -> int:
     """Resident bytes of a process and all that it started, as far as they still run."""
     total = 0
     with contextlib.suppress(psutil.Error):
-        first = psutil.Process(pid)
-        for process in (first, *first.children(recursive=True)):
+        for process in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True)):
             with contextlib.suppress(psutil.Error):
                 total += process.memory_info().rss
     return total
@@ -190,7 +170,7 @@ def require_level(level: str) -> None:
             f"the sandbox bubblewrap does not work here ({problem}); install it (apt-get install bubblewrap), or "
             "choose the weaker one with --sandbox limits: then read in the README what that does not hold"
         )
-    if level == "limits" and _is_root() and not _others_can_read(Path(sys.executable)):
+    if level == "limits" and os.getuid() == 0 and not _others_can_read(Path(sys.executable)):
         raise CourseError(
             f"at the level limits root would run the learners' code as another user, who cannot read {sys.executable}; "
             "grade as an ordinary user, or with --sandbox bubblewrap"
@@ -201,7 +181,7 @@ def bubblewrap_problem() -> str:
     """Why bubblewrap cannot be used here, or ""."""
     if not shutil.which("bwrap"):
         return "there is no program bwrap"
-    if _is_root() and not shutil.which("setpriv"):
+    if os.getuid() == 0 and not shutil.which("setpriv"):
         return "there is no program setpriv, which root needs beside it"
     with tempfile.TemporaryDirectory() as folder:
         job = Job(*(Path(folder) / name for name in ("input", "library", "work")))
@@ -210,10 +190,6 @@ def bubblewrap_problem() -> str:
         ready = "import os; os.write(int(os.environ['READY']), b'ready')"
         end = run(job, [sys.executable, "-c", ready], "bubblewrap", 30)
         return "" if end.ready == "ready" else end.ready
-
-
-def _is_root() -> bool:
-    return os.getuid() == 0
 
 
 def _others_can_read(path: Path) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import tempfile
@@ -17,10 +16,11 @@ from typing import Any
 import course_lib
 from course_lib.grading.attacks import corpus
 from course_lib.grading.batch import grade
+from course_lib.grading.intake import Submission
 from course_lib.grading.processes import adopt_orphans, living_descendants
-from course_lib.grading.records import Graded, Rules
+from course_lib.grading.records import Rules
 from course_lib.support.errors import CourseError
-from course_lib.support.files import make_folder
+from course_lib.support.files import make_folder, sha256_of
 from course_lib.support.notebooks import find_notebooks
 
 _RULES = {"cell": 5, "total": 120}
@@ -35,25 +35,21 @@ def self_test(level: str, jobs: int, folder: Path | None, say: Callable[[str], N
     """
     with _folder(folder) as place, _server() as port:
         where = corpus.Place(Path(course_lib.__file__).parent, (place / "out").absolute(), port)
-        attacks = [one for one in corpus.attacks(where) if _is_safe(one.name, level, say)]
+        left_out = () if level == "bubblewrap" else corpus.ONLY_IN_BUBBLEWRAP
+        for name in left_out:
+            say(f"{name}: left out, since at this level it would end your own processes")
+        attacks = [one for one in corpus.attacks(where) if one.name not in left_out]
         owed = write_inbox(place / "inbox", attacks)
         adopt_orphans()
         graded = grade([place / "inbox"], place / "out", Rules(level, **_RULES), jobs, say=say)
         time.sleep(1)
         left = living_descendants()
         forged, lost = compare(graded, owed, say)
-        changed = sum(not _is_whole(path) for path in (place / "out" / "submissions").iterdir())
+        changed = sum(sha256_of(path) != path.stem for path in (place / "out" / "submissions").iterdir())
     for one in left:
         one.kill()
     say(f"attacks {len(attacks)}, forged {forged}, lost {lost + changed}, left {len(left)}")
     return int(bool(forged or lost or changed or left))
-
-
-def _is_safe(name: str, level: str, say: Callable[[str], None]) -> bool:
-    if level == "bubblewrap" or name not in corpus.ONLY_IN_BUBBLEWRAP:
-        return True
-    say(f"{name}: left out, since at this level it would end your own processes")
-    return False
 
 
 def write_inbox(inbox: Path, attacks: list[Any]) -> dict[str, int]:
@@ -72,7 +68,7 @@ def write_inbox(inbox: Path, attacks: list[Any]) -> dict[str, int]:
     return owed
 
 
-def compare(graded: list[Graded], owed: dict[str, int], say: Callable[[str], None]) -> tuple[int, int]:
+def compare(graded: list[Submission], owed: dict[str, int], say: Callable[[str], None]) -> tuple[int, int]:
     """Points forged and points lost, each said with its submission's name."""
     forged = lost = 0
     got = {one.learner: sum(r["points"] for r in one.record["exercises"]) if one.record else 0 for one in graded}
@@ -81,10 +77,6 @@ def compare(graded: list[Graded], owed: dict[str, int], say: Callable[[str], Non
             say(f"{name}: must get {must}, got {got.get(name, 'no result')}")
         forged, lost = forged + max(0, got.get(name, 0) - must), lost + max(0, must - got.get(name, 0))
     return forged, lost
-
-
-def _is_whole(path: Path) -> bool:
-    return hashlib.sha256(path.read_bytes()).hexdigest() == path.stem
 
 
 @contextmanager

@@ -53,16 +53,12 @@ def read_cells(content: bytes) -> list[HandedIn]:
         raise CourseError("It is no notebook: JSON, but of something else.")
     sheets = notebook.get("worksheets")  # of format 3
     holders = [notebook, *(sheets if isinstance(sheets, list) else [])]
-    lists = [
-        holder["cells"] for holder in holders if isinstance(holder, dict) and isinstance(holder.get("cells"), list)
-    ]
+    lists = [holder.get("cells") for holder in holders if isinstance(holder, dict)]
+    lists = [cells for cells in lists if isinstance(cells, list)]
     if not lists:
         raise CourseError("It is no notebook: it has no cells.")
-    return [_cell(cell) for cells in lists for cell in cells if _is_code(cell)]
-
-
-def _is_code(cell: Any) -> bool:
-    return isinstance(cell, dict) and cell.get("cell_type") == "code"
+    cells = [cell for cells in lists for cell in cells if isinstance(cell, dict)]
+    return [_cell(cell) for cell in cells if cell.get("cell_type") == "code"]
 
 
 def _cell(cell: dict[str, Any]) -> HandedIn:
