@@ -25,8 +25,8 @@ from course_lib.lessons.uses.style import (
 )
 from course_lib.lessons.uses.style_pictures import explore_style, judged_table, transfer_panel, transfers_picture
 from course_lib.networks.alexnet import AlexNet
+from course_lib.networks.trunk import frozen
 from course_lib.pictures.png import encode_png
-from course_lib.probes.features import frozen
 from course_lib.profiles import PROFILES
 from course_lib.support.errors import CourseError
 

@@ -5,13 +5,25 @@ Taught in notebooks 02 and 05.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_lib.support.errors import unknown
+
+
+@contextmanager
+def frozen(network: nn.Module) -> Iterator[None]:
+    """The network in evaluation mode, and afterwards in the mode that it was in."""
+    was_training = network.training
+    network.eval()
+    try:
+        yield
+    finally:
+        network.train(was_training)
 
 
 class Trunk(nn.Module):
@@ -42,10 +54,8 @@ class Trunk(nn.Module):
     @torch.no_grad()
     def outputs(self, side: int) -> int:
         """How many numbers `forward` gives for a picture of this side, in pixels."""
-        device, training = next(self.parameters()).device, self.training
-        count = self.eval()(torch.zeros(1, 3, side, side, device=device)).shape[1]
-        self.train(training)
-        return count
+        with frozen(self):
+            return self(torch.zeros(1, 3, side, side, device=next(self.parameters()).device)).shape[1]
 
     def laid_out(self, images: Tensor) -> Tensor:
         """Pictures in the weights' order in memory; else theirs would decide in which order the network works."""

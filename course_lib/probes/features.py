@@ -5,15 +5,14 @@ Taught in notebook 06.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from course_lib.data.datasets import LabelledImages, to_float
-from course_lib.networks.trunk import Trunk
+from course_lib.networks.trunk import Trunk, frozen
 from course_lib.support.errors import CourseError, unknown
 
 NUMBERS = 9600
@@ -64,17 +63,6 @@ def pool_layers(
         raise unknown("pooling", pooling, tuple(POOLINGS))
     maps = trunk.features(images, layers)
     return {layer: POOLINGS[pooling](one, pool_side(one, numbers)).flatten(1) for layer, one in maps.items()}
-
-
-@contextmanager
-def frozen(trunk: Trunk) -> Iterator[None]:
-    """The trunk in evaluation mode, and afterwards in the mode that it was in."""
-    was_training = trunk.training
-    trunk.eval()
-    try:
-        yield
-    finally:
-        trunk.train(was_training)
 
 
 def pool_side(maps: Tensor, numbers: int) -> int:

@@ -12,9 +12,9 @@ import torch
 
 from course_lib.data.datasets import LabelledImages
 from course_lib.networks.alexnet import SMALL_SIDE
-from course_lib.networks.trunk import Trunk
+from course_lib.networks.trunk import Trunk, frozen
 from course_lib.probes.classifier import DECAYS, ProbeResult, fit_probe
-from course_lib.probes.features import NUMBERS, frozen, need_every_class, pool_layers, pooled_features
+from course_lib.probes.features import NUMBERS, need_every_class, pool_layers, pooled_features
 from course_lib.probes.streaming import probe_streaming
 from course_lib.support.machine import memory_left, release_memory
 

@@ -18,9 +18,9 @@ from tqdm import tqdm
 
 from course_lib.data.crops import CropScheme, uniforms
 from course_lib.data.datasets import LabelledImages, to_float
-from course_lib.networks.trunk import Trunk
+from course_lib.networks.trunk import Trunk, frozen
 from course_lib.probes.classifier import ProbeResult
-from course_lib.probes.features import NUMBERS, frozen, need_every_class, pool_layers
+from course_lib.probes.features import NUMBERS, need_every_class, pool_layers
 from course_lib.support.errors import unknown
 
 EPOCHS, BATCH = 36, 192

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from course_lib.networks.trunk import conv1_filters
+from course_lib.networks.trunk import conv1_filters, frozen
 from course_lib.pictures.live import LEAST_PAUSE, LivePicture
 from course_lib.pretext.method import Method, Recipe
 from course_lib.support import distributed
@@ -155,9 +155,8 @@ class Progress:
         from course_lib.pictures.charts import training_picture
 
         training, method = self.training, self.training.method
-        was_training = method.training
-        shown = method.eval().shown(training.data)
-        method.train(was_training)
+        with frozen(method):
+            shown = method.shown(training.data)
         loss, accuracy = training.loss[: training.done].cpu(), training.accuracy[: training.done].cpu()
         filters = conv1_filters(method.trunk).cpu()
         picture = training_picture(self.title, loss, accuracy, training.recipe.steps, filters, shown, self.pace())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -31,12 +31,12 @@ class History:
     precision: "float32" or "bfloat16". stopped: the step at which the user interrupted it, or None.
     """
 
-    loss: Tensor = field(default_factory=lambda: torch.empty(0))
-    accuracy: Tensor = field(default_factory=lambda: torch.empty(0))
-    film: Tensor = field(default_factory=lambda: torch.empty(0))
-    film_steps: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
-    seconds: float = 0.0
-    precision: str = "float32"
+    loss: Tensor
+    accuracy: Tensor
+    film: Tensor
+    film_steps: Tensor
+    seconds: float
+    precision: str
     stopped: int | None = None
 
 

@@ -14,8 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from course_lib.networks.trunk import Trunk
-from course_lib.probes.features import frozen
+from course_lib.networks.trunk import Trunk, frozen
 
 RANDOM, ONE_IMAGE, LABELS = "random", "rotnet", "supervised"
 """What trained a network: nothing, RotNet on one image, or labels."""

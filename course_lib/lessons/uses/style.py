@@ -15,8 +15,7 @@ from torch import Tensor
 from course_lib.data.datasets import to_float
 from course_lib.data.images import PHOTOGRAPHS, read_image, read_photograph
 from course_lib.networks.alexnet import LAYERS
-from course_lib.networks.trunk import Trunk
-from course_lib.probes.features import frozen
+from course_lib.networks.trunk import Trunk, frozen
 
 CONTENT_LAYER = "conv4"
 """Gatys et al. take VGG's conv4_2: late enough to forget exact pixels, and early enough to know where things are."""
