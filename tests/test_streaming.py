@@ -152,5 +152,5 @@ def test_what_there_is_not_is_answered_with_what_there_is(way: object, data: Lab
 
 
 def test_views_that_there_are_not_are_refused(data: LabelledImages) -> None:
-    with pytest.raises(CourseError, match="no kind of view called 'five'; there is published, mirrored, whole"):
+    with pytest.raises(CourseError, match="no kind of view called 'five'; there is published, whole"):
         probe_streaming(network(), data, views="five")
