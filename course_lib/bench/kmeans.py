@@ -21,7 +21,7 @@ def bench_kmeans(device: torch.device) -> Report:
     rows, features, k = SIZES[device.type]
     x = some_rows(rows, features, k).to(device)
     what = f"{rows:,} x {features}, k = {k:,}, {ITERATIONS} iterations"
-    return compare(kmeans_peers(x, k, what), device, features, unit="runs/s", turns=3, calls=1, warm_up=0)
+    return compare(kmeans_peers(x, k, what), device, features, unit="runs/s", slow=3)
 
 
 def some_rows(rows: int, features: int, groups: int) -> Tensor:

@@ -24,19 +24,12 @@ from course_lib.profiles import PROFILES, Profile
 LAYER = "conv5"
 """The one that scikit-learn probes."""
 
-
 SIZES = {"cpu": (1_000, 1_000, 2), "cuda": (50_000, 10_000, EPOCHS)}
 """Training and test pictures, and passes of the streaming probe. Where these are fewer than its protocol has, the rate
 is that of the whole protocol, and the row says so."""
 
 
-def bench_probes(
-    device: torch.device,
-    data: str = "photos10",
-    train: int | None = None,
-    test: int | None = None,
-    passes: int | None = None,
-) -> Report:
+def bench_probes(device: torch.device, data: str, train: int | None, test: int | None, passes: int | None) -> Report:
     """Layers a second; quality is the test accuracy, of ours the mean over five layers and that of `conv5` alone.
 
     data: as a notebook's DATA. train, test, passes: others than SIZES has. On a GPU at `standard`, on a CPU at `quick`.
@@ -45,7 +38,7 @@ def bench_probes(
     pictures = load_labelled(data, profile.side).take(train or usual[0], test or usual[1]).to(device)
     torch.manual_seed(0)
     peers = probe_peers(profile.trunk().to(device).eval(), pictures, profile, min(passes or usual[2], EPOCHS))
-    return compare(peers, device, profile.side, unit="layers/s", turns=1, calls=1, warm_up=0)
+    return compare(peers, device, profile.side, unit="layers/s", slow=1)
 
 
 def probe_peers(trunk: AlexNet, data: LabelledImages, profile: Profile, passes: int) -> list[Peer]:
@@ -62,16 +55,14 @@ def probe_peers(trunk: AlexNet, data: LabelledImages, profile: Profile, passes: 
         results = way(trunk, data, numbers=numbers, **more)
         return sum(result.accuracy for result in results) / len(results)
 
+    def streamed() -> float:
+        return mean(probe_streaming, views="whole", epochs=passes)
+
     scaled = f", {EPOCHS} passes" if passes == EPOCHS else f"; {passes} passes run, the rate is that of {EPOCHS}"
     return [
         peer("ours", "L-BFGS on kept features, mean of 5 layers", 5, lambda: mean(probe)),
         peer("ours, conv5 alone", "the same", 1, lambda: mean(probe, layers=[LAYER])),
-        peer(
-            "ours, in a stream",
-            f"SGD, mean of 5 layers{scaled}",
-            5 * passes / EPOCHS,
-            lambda: mean(probe_streaming, views="whole", epochs=passes),
-        ),
+        peer("ours, in a stream", f"SGD, mean of 5 layers{scaled}", 5 * passes / EPOCHS, streamed),
         peer("scikit-learn", "LogisticRegression, conv5", 1, lambda: _sklearn(trunk, data, numbers)),
     ]
 

@@ -30,7 +30,7 @@ class Peer:
 
     who: the name in tables. what: what one call does, in words. count: units of work a call. make: prepares, and
     returns the call; an exception means that the peer is absent. quality: measures how good the result is, in the unit
-    of the bench. bytes_written: what one call leaves in memory, for the share of the memory's bandwidth.
+    of the bench.
     """
 
     who: str
@@ -38,7 +38,6 @@ class Peer:
     count: float
     make: Callable[[], Callable[[], Any]]
     quality: Callable[[], float] | None = None
-    bytes_written: int = 0
 
 
 @dataclass
@@ -63,11 +62,10 @@ class Report:
     def text(self) -> str:
         """The table that a bench prints."""
         lines = [", ".join(f"{key} {value}" for key, value in self.machine.items()), ""]
-        lines.append(f"{'who':34} {'side':>4} {'rate':>16} {'to ours':>8} {'quality':>8} {'of fill':>8}  what")
+        lines.append(f"{'who':34} {'side':>4} {'rate':>16} {'to ours':>8} {'quality':>8}  what")
         for row in self.rows:
-            share = f"{row['share_of_fill']:.0%}" if "share_of_fill" in row else ""
             cells = f"{row['who']:34} {row['side']:>4} {rate_in_words(row):>16} {row['ratio_to_ours']:8.3g}"
-            lines.append(f"{cells} {quality_in_words(row, 1):>8} {share:>8}  {row['what']}")
+            lines.append(f"{cells} {quality_in_words(row):>8}  {row['what']}")
         return "\n".join(lines + [f"skipped: {s['who']}: {s['why']}" for s in self.skipped])
 
 
@@ -77,35 +75,25 @@ def rate_in_words(row: dict[str, Any]) -> str:
     return f"{rate:.2g} {row['unit']}" if rate < 1 else f"{rate:,.{0 if rate >= 100 else 1}f} {row['unit']}"
 
 
-def quality_in_words(row: dict[str, Any], digits: int = 0) -> str:
+def quality_in_words(row: dict[str, Any]) -> str:
     """How good the result is: of crops in dB, of k-means the objective in percent above ours, of probes the accuracy
     in percent; empty where unknown."""
     if row["quality"] is None:
         return ""
-    if row["unit"] == "layers/s":
-        return f"{row['quality']:.1f} %"
-    return f"{row['quality']:+.2f} %" if row["unit"] == "runs/s" else f"{row['quality']:.{digits}f} dB"
+    form = {"layers/s": "{:.1f} %", "runs/s": "{:+.2f} %"}.get(row["unit"], "{:.0f} dB")
+    return form.format(row["quality"])
 
 
-def compare(
-    peers: Sequence[Peer],
-    device: torch.device,
-    side: int,
-    fill: float = 0.0,
-    unit: str = "crops/s",
-    turns: int = 0,
-    calls: int = CALLS,
-    warm_up: int = WARM_UP,
-) -> Report:
+def compare(peers: Sequence[Peer], device: torch.device, side: int, unit: str = "crops/s", slow: int = 0) -> Report:
     """Time the peers in turns; the first is ours, to which the ratios are taken.
 
-    fill: the bandwidth in bytes a second that filling memory reaches, or 0. unit: of the rates. turns, calls, warm_up:
-    others than usual, where a call takes seconds.
+    unit: of the rates. slow: where a call takes seconds, so many turns of one call each, without a warm-up.
     """
+    turns, calls, warm_up = (slow, 1, 0) if slow else (TURNS, CALLS, WARM_UP)
     report = Report(describe_machine())
     prepared = list(_prepare(peers, report))
     seconds: dict[str, list[float]] = {peer.who: [] for peer, _ in prepared}
-    for _ in tqdm(range(turns or TURNS), desc=f"{side} px", leave=False, disable=None):
+    for _ in tqdm(range(turns), desc=f"{side} px", leave=False, disable=None):
         for peer, call in prepared:
             for _ in range(warm_up):
                 call()
@@ -115,10 +103,7 @@ def compare(
         rate = peer.count / statistics.median(seconds[peer.who])
         ours = ours or rate
         row = {"who": peer.who, "what": peer.what, "side": side, "rate": round(rate, 1 if rate >= 1 else 4)}
-        row |= {"unit": unit, "ratio_to_ours": rate / ours, "quality": _quality(peer, report)}
-        if fill and peer.bytes_written:
-            row["share_of_fill"] = rate / peer.count * peer.bytes_written / fill
-        report.rows.append(row)
+        report.rows.append(row | {"unit": unit, "ratio_to_ours": rate / ours, "quality": _quality(peer, report)})
     return report
 
 

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_lib.bench.peers import SCHEME, pil_loader
+from course_lib.bench.crops import SCHEME, pil_loader
 from course_lib.bench.report import Peer, Report, compare, timed
 from course_lib.data.datasets import CropDataset
 from course_lib.data.loading import load_source
@@ -39,43 +39,34 @@ def bench_training(device: torch.device, compiled: bool = True) -> Report:
     profile = replace(PROFILES["standard"], side=128) if on_gpu else PROFILES["quick"]
     data = CropDataset(load_source("china").to(device), SCHEME, d=100_000, side=profile.side)
     report = Report(describe_machine())
-    peers = training_peers(profile, data, device, compiled and on_gpu)
+    peers = training_peers(profile, data, compiled and on_gpu)
     report.extend(compare(peers, device, profile.side, unit="images/s"))
     report.rows.append(grouping_row(PROFILES["standard" if on_gpu else "quick"], device))
     return report
 
 
-def training_peers(profile: Profile, data: CropDataset, device: torch.device, compiled: bool = False) -> list[Peer]:
+def training_peers(profile: Profile, data: CropDataset, compiled: bool = False) -> list[Peer]:
     """The same network, task, optimiser and batch in every peer; what differs is said. compiled: as `bench_training`
     has it."""
-    count = CROPS[device.type]
-    workers = min(_WORKERS, max(2, cpu_cores()))
-
-    def peer(who: str, what: str, make: Callable[[], Callable[[], Any]]) -> Peer:
-        return Peer(who, what, TURNS * count, make)
+    device = data.source.device
+    count, workers = CROPS[device.type], min(_WORKERS, max(2, cpu_cores()))
 
     def ours(kind: type[RotNet] = RotNet, compiled: bool = False) -> Callable[[], Any]:
         training = Training(kind.build(profile, data).to(device), data, Recipe(_STEPS, count, 0.01), 0, compiled)
         training.method.train()
         return training.step
 
-    def bare(compiled: bool = False) -> Callable[[], Any]:
-        return _bare(profile, data, count, device, compiled)
-
-    def usual() -> Callable[[], Any]:
-        return _plain(profile, data, count, workers)
-
     plain = f"plain loop, DataLoader with {workers} workers"
-    peers = [
-        peer("ours", f"fit's own step, crops made on the fly, in {arithmetic_of(device)}", ours),
-        peer("ours, one cached batch", "the same, with the pictures of one batch kept", lambda: ours(_Cached)),
-        peer("bare network", "a loop of nothing but the network, on a constant batch", bare),
-        peer(plain, "float32, channels first, crops by torchvision on PIL", usual),
-    ]
-    if compiled:
-        peers.insert(1, peer("ours, compiled", "by torch.compile", lambda: ours(compiled=True)))
-        peers.insert(4, peer("bare network, compiled", "by torch.compile", lambda: bare(compiled=True)))
-    return peers
+    ways = {
+        "ours": (f"fit's own step, crops made on the fly, in {arithmetic_of(device)}", ours),
+        "ours, compiled": ("by torch.compile", lambda: ours(compiled=True)),
+        "ours, one cached batch": ("the same, with the pictures of one batch kept", lambda: ours(_Cached)),
+        "bare network": ("nothing but the network, on a constant batch", lambda: _bare(profile, data, count, False)),
+        "bare network, compiled": ("by torch.compile", lambda: _bare(profile, data, count, True)),
+        plain: ("float32, channels first, crops by torchvision on PIL", lambda: _plain(profile, data, count, workers)),
+    }
+    chosen = [who for who in ways if compiled or not who.endswith("compiled")]
+    return [Peer(who, ways[who][0], TURNS * count, ways[who][1]) for who in chosen]
 
 
 def grouping_row(profile: Profile, device: torch.device) -> dict[str, Any]:
@@ -104,12 +95,13 @@ class _Cached(RotNet):
         return self.kept
 
 
-def _bare(profile: Profile, data: CropDataset, count: int, device: torch.device, compiled: bool) -> Callable[[], None]:
+def _bare(profile: Profile, data: CropDataset, count: int, compiled: bool) -> Callable[[], None]:
     """The network alone, in the course's arithmetic, on one batch."""
+    device = data.source.device
     network, arithmetic = RotNet.build(profile, data).to(device), arithmetic_of(device)
     arithmetic.prepare(network)
     batch = network.views(data, torch.arange(count, device=device))
-    return _loop(torch.compile(network) if compiled else network, lambda: batch, arithmetic, device)
+    return _loop(torch.compile(network) if compiled else network, lambda: batch, arithmetic)
 
 
 def _plain(profile: Profile, data: CropDataset, count: int, workers: int) -> Callable[[], None]:
@@ -118,19 +110,17 @@ def _plain(profile: Profile, data: CropDataset, count: int, workers: int) -> Cal
     turns = torch.arange(TURNS, device=device).repeat_interleave(count)
     load = pil_loader(data.source, profile.side, count, workers)
     network = RotNet.build(profile, data).to(device)
-    return _loop(network, lambda: (four_turns(load()), turns), Arithmetic(), device)
+    return _loop(network, lambda: (four_turns(load()), turns), Arithmetic())
 
 
-def _loop(
-    network: nn.Module, batch: Callable[[], tuple[Tensor, Tensor]], arithmetic: Arithmetic, device: torch.device
-) -> Callable[[], None]:
+def _loop(network: nn.Module, batch: Callable[[], tuple[Tensor, Tensor]], arithmetic: Arithmetic) -> Callable[[], None]:
     fused = arithmetic != Arithmetic()
     optimiser = torch.optim.SGD(network.parameters(), 0.01, 0.9, weight_decay=5e-4, nesterov=True, fused=fused)
 
     @autotuned()
     def step() -> None:
         images, turns = batch()
-        with arithmetic.autocast(device):
+        with arithmetic.autocast(images.device):
             loss = F.cross_entropy(network(images), turns)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
