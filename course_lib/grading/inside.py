@@ -88,11 +88,11 @@ def execute(notebook: Path, report: Path, seconds: float, total: float) -> None:
     seconds: for a cell. total: seconds for all but the first, which has the course's imports.
     """
     sys.modules["rfc3987_syntax"] = None  # jsonschema does without; its grammar takes longer than all the rest
-    import papermill
     import psutil
     from nbclient.exceptions import DeadKernelError
     from papermill.clientwrap import PapermillNotebookClient
-    from papermill.engines import NBClientEngine, papermill_engines
+    from papermill.engines import NotebookExecutionManager
+    from papermill.iorw import load_notebook_node
 
     class Client(PapermillNotebookClient):
         """Goes on after errors, stops at a dead or deaf kernel, and keeps little of an endless output."""
@@ -129,23 +129,15 @@ def execute(notebook: Path, report: Path, seconds: float, total: float) -> None:
             self.kept += sum(len(str(part)) for part in msg["content"].values())
             return super().output(outs, msg, *rest) if self.kept < _MOST_OUTPUT else None
 
-    class Engine(NBClientEngine):
-        @classmethod
-        def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **_: Any) -> None:
-            Client(
-                nb_man,
-                kernel_name=kernel_name,
-                allow_errors=True,
-                raise_on_iopub_timeout=False,
-                store_widget_state=False,
-                shutdown_kernel="immediate",
-                extra_arguments=["--log-level=ERROR"],
-            ).execute()
-
-    papermill_engines.register("grading", Engine)
-    papermill.execute_notebook(
-        str(notebook), None, engine_name="grading", kernel_name="python3", progress_bar=False, autosave_cell_every=0
-    )
+    Client(
+        NotebookExecutionManager(load_notebook_node(str(notebook)), progress_bar=False),
+        kernel_name="python3",
+        allow_errors=True,
+        raise_on_iopub_timeout=False,
+        store_widget_state=False,
+        shutdown_kernel="immediate",
+        extra_arguments=["--log-level=ERROR"],
+    ).execute()
 
 
 def tell(ended: str, cell: Any) -> None:

@@ -132,8 +132,7 @@ def _remove(folder: Path) -> None:
 
 def _prepare(job: Job, notebook: dict[str, Any], questions: Mapping[str, Any], rules: Rules) -> None:
     seen = job.seen(rules.sandbox)
-    for folder in (job.input, job.work):
-        folder.mkdir(parents=True)
+    job.work.mkdir(parents=True)
     for key, asked in questions.items():
         write_file(job.input / f"{key}.json", json.dumps(asked))
     write_file(job.input / "notebook.ipynb", json.dumps(notebook))
