@@ -55,10 +55,13 @@ def legend_beside(axes: Axes) -> None:
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
 
 
-def bar_chart(values: dict[str, float], caption: str, level: float, words: str) -> Picture:
-    """Shares of 1 as bars under their names, with a dashed line at `level`, which is called `words`."""
+def bar_chart(values: dict[str, float], caption: str, level: float, words: str, method: str = "rotnet") -> Picture:
+    """Shares of 1 as bars under their names, with a dashed line at `level`, which is called `words`.
+
+    method: whose colour the bars have.
+    """
     figure, axes = chart(7, 0.5 * len(values) + 0.8)
-    axes.barh(list(values), list(values.values()), color=COLOURS["rotnet"])
+    axes.barh(list(values), list(values.values()), color=COLOURS[method])
     plain = {"bbox": {"facecolor": "white", "edgecolor": "none", "pad": 1}, "zorder": 3}  # the line passes behind words
     axes.axvline(level, color="black", linestyle="--", linewidth=1)
     axes.bar_label(axes.containers[0], fmt="%.2f", padding=3, **plain)
