@@ -13,7 +13,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 _LONGEST_FIRST = (
-    *("test_notebooks.py", "test_grading_sandbox.py", "test_browser.py", "test_sweep.py", "test_bench.py"),
+    *("test_notebooks.py", "test_grading_sandbox.py", "test_reference.py", "test_browser.py", "test_sweep.py"),
+    "test_bench.py",
     *("test_packaging.py", "test_checkpoints.py", "test_trunks.py", "test_methods.py", "test_detection.py"),
     *("test_render.py", "test_puzzles.py", "test_cli.py", "test_method_panels.py", "test_grading.py"),
 )

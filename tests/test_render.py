@@ -104,7 +104,7 @@ def test_bits_do_not_depend_on_the_threads(china: Source) -> None:
         "import sys, hashlib, torch\n"
         "torch.set_num_threads(int(sys.argv[1]))\n"
         "from course_lib.data.crops import CropScheme\nfrom course_lib.data.render import render\n"
-        "from course_lib.data.sources import load_source\nsource = load_source('china')\n"
+        "from course_lib.data.loading import load_source\nsource = load_source('china')\n"
         "pixels = render(source, CropScheme().sample(source, 300, 3), 32)\n"
         "print(hashlib.sha256(pixels.contiguous().numpy().tobytes()).hexdigest())"
     )
