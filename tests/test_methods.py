@@ -287,8 +287,8 @@ def test_where_halves_are_too_much_it_says_what_to_do(crops: CropDataset, monkey
         ("flags\t\t: fpu avx2 avx512_bf16 amx_tile", Arithmetic("bfloat16", channels_last=True)),
         ("flags\t\t: fpu avx2 amx_bf16", Arithmetic("bfloat16", channels_last=True)),
         ("Features\t: fp asimd bf16 sve", Arithmetic("bfloat16", channels_last=True)),
-        ("flags\t\t: fpu avx2 avx512f\nbugs\t\t: bf16", Arithmetic()),
-        (None, Arithmetic()),
+        ("flags\t\t: fpu avx2 avx512f\nbugs\t\t: bf16", Arithmetic(channels_last=True)),
+        (None, Arithmetic(channels_last=True)),
     ],
 )
 def test_the_processor_and_nothing_else_decides_the_arithmetic(

@@ -1,7 +1,7 @@
 """How a training calculates: bfloat16 where the hardware has it, else float32, so that one seed gives one network.
 
-A rule and no trial: what a machine happens to be busy with must not choose a network. bfloat16 with the channels last
-is several times as fast where the processor multiplies it, and a loss where it is emulated.
+A rule and no trial: what a machine happens to be busy with must not choose a network. bfloat16 is several times as fast
+where the hardware multiplies it, and a loss where it is emulated. The channels come last, as crops are rendered.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def arithmetic_of(device: torch.device) -> Arithmetic:
         has_bfloat16 = torch.cuda.get_device_capability(device) >= _AMPERE
     else:
         has_bfloat16 = _processor_has_bfloat16()
-    return Arithmetic("bfloat16", channels_last=True) if has_bfloat16 else Arithmetic()
+    return Arithmetic("bfloat16" if has_bfloat16 else "float32", channels_last=True)
 
 
 @functools.cache
