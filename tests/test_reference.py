@@ -215,7 +215,7 @@ def test_no_reference_is_made_of_a_failed_run(course: Course, tmp_path: Path) ->
 
 
 def test_a_seed_measured_again_is_inside_its_band(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Seed 0 of the random network and of RotNet, trained and probed anew, against the committed reference."""
+    """Seed 0 of the random network and of RotNet, trained and probed again, against the committed reference."""
     kept = load_reference("quick")["probes"]
     monkeypatch.setenv("COURSE_RUNS", str(tmp_path))
     course = start("quick", 0)

@@ -65,7 +65,7 @@ def run_notebooks(
 ) -> list[NotebookResult]:
     """Execute the notebooks that are the keys of `parameters`, in order; a failed one does not stop the next.
 
-    Writes the executed notebooks, results.json and index.html into `folder`, after every notebook anew. Networks
+    Writes the executed notebooks, results.json and index.html into `folder`, again after every notebook. Networks
     trained by one notebook are loaded by the next, but nothing is taken from an earlier run.
     """
     results: list[NotebookResult] = []

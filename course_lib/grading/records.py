@@ -35,7 +35,7 @@ class Rules:
 def secret_of(folder: Path, given: str = "") -> str:
     """The secret that the questions of a class are drawn from: `given`, or the folder's own, made at the first use.
 
-    Whoever knows it can know the questions; it stays in the folder, where only its owner can read it. Raises
+    Anyone who knows it can know the questions; it stays in the folder, where only its owner can read it. Raises
     CourseError where the folder has another than the one given.
     """
     path = make_folder(folder) / _SECRET
