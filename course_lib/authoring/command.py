@@ -29,7 +29,7 @@ def lint(paths: tuple[Path, ...], fix: bool) -> None:
 
 @click.command()
 def headers() -> None:
-    """Write what the reference run measured into the notebooks and the README."""
+    """Write what the reference run measured into the notebooks and the READMEs."""
     from course_lib.authoring.headers import write_measured
 
     _report(write_measured(_README))

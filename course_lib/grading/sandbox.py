@@ -168,7 +168,7 @@ def require_level(level: str) -> None:
     if level == "bubblewrap" and (problem := bubblewrap_problem()):
         raise CourseError(
             f"the sandbox bubblewrap does not work here ({problem}); install it (apt-get install bubblewrap), or "
-            "choose the weaker one with --sandbox limits: then read in the README what that does not hold"
+            "choose the weaker one with --sandbox limits: course_lib/grading/README.md says what that lacks"
         )
     if level == "limits" and os.getuid() == 0 and not _others_can_read(Path(sys.executable)):
         raise CourseError(
