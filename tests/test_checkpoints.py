@@ -33,30 +33,32 @@ def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[k].nan_to_num(7e9), b[k].nan_to_num(7e9)) for k in a)
 
 
-def forked(name: str, folder: Path, seconds: float | None) -> float:
-    """Train in a child, forked before this process has used a thread; kill it some seconds after it began to train.
+def forked(name: str, folder: Path, steps: int = 0, wait: float = 0.0) -> float:
+    """Train in a child, forked before this process has used a thread; kill it `wait` seconds after some steps.
 
-    Returns the seconds from there to its end.
+    steps: those of this child after which it is killed, or 0 for none. Returns the seconds from its first step on.
     """
-    ready, begun = os.pipe()
+    told, tells = os.pipe()
     child = os.fork()
     if not child:
         try:
             sys.stdout = (folder / "log").open("a", buffering=1)
             torch.set_num_threads(1)
             tiny.plain_arithmetic()
-            one, history = tiny.train(name, folder, lambda: os.write(begun, b"x"))
+            one, history = tiny.train(name, folder, lambda: os.write(tells, b"x"))
             tiny.write(one, history, folder / f"{name}.done")
         finally:
             os._exit(0)
-    os.close(begun)
-    os.read(ready, 1)
+    os.close(tells)
+    os.read(told, 1)
     start = time.perf_counter()
-    if seconds is not None:
-        time.sleep(seconds)
+    if steps:
+        for _ in range(steps):
+            os.read(told, 1)
+        time.sleep(wait)
         os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    os.close(ready)
+    os.close(told)
     return time.perf_counter() - start
 
 
@@ -65,14 +67,15 @@ import random, sys
 from pathlib import Path
 import torch._dynamo  # which an optimiser imports, and which takes longer than the whole training
 sys.path.insert(0, {tests!r})
+import tiny
 from test_checkpoints import forked
 folder, name, chance = Path({folder!r}), {name!r}, random.Random({seed})
 whole, broken = folder / "whole", folder / "broken"
 whole.mkdir(), broken.mkdir()
-longest = forked(name, whole, None)
+step = forked(name, whole) / tiny.STEPS
 for _ in range({kills}):
-    forked(name, broken, chance.uniform(0, 0.5) * longest)
-forked(name, broken, None)
+    forked(name, broken, chance.randint(2, 3), chance.uniform(0, step))
+forked(name, broken)
 """
 
 
@@ -88,7 +91,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_weights(name: str, kills
     whole, broken = (load_file(tmp_path / folder / f"{name}.done") for folder in ("whole", "broken"))
     assert same(whole, broken)
     log = (tmp_path / "broken/log").read_text()
-    assert re.search(r"going on from step [1-9]", log), f"every kill came before the first step: {log}"
+    assert re.search(r"going on from step [1-9]", log), f"every kill came before the first checkpoint: {log}"
 
 
 def weights(one: torch.nn.Module) -> dict[str, Tensor]:

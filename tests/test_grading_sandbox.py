@@ -116,6 +116,7 @@ def test_no_attack_forges_or_takes_a_point_or_stays() -> None:
     assert (status, said[-1]) == (0, f"attacks {count}, forged 0, lost 0, left 0"), said
 
 
+@pytest.mark.full
 def test_a_self_test_that_finds_something_says_so() -> None:
     """The corpus, broken on purpose: an honest answer that must get nothing, and a wrong one that must get a point."""
     status, said = self_test(BROKEN)
@@ -260,7 +261,7 @@ def as_an_ordinary_user(tmp_path: Path) -> Iterator[Callable[..., subprocess.Com
     yield run
 
 
-@pytest.mark.parametrize("level", ["bubblewrap", "limits"])
+@pytest.mark.parametrize("level", [pytest.param("bubblewrap", marks=pytest.mark.full), "limits"])
 def test_an_ordinary_user_grades_too(level: str, tmp_path: Path, as_an_ordinary_user: Callable) -> None:
     child = "import subprocess\nsubprocess.Popen(['sleep', '60'], start_new_session=True)\n"
     answers = CORPUS.RIGHT | {"01.box": child + CORPUS.RIGHT["01.box"], "01.flip": "import os\nos._exit(0)"}
@@ -303,6 +304,7 @@ def test_memory_and_disk_are_limited_for_all_processes_together(
     )
 
 
+@pytest.mark.full
 def test_the_cost_of_a_plain_right_submission(tmp_path: Path) -> None:
     """As a multiple of importing PyTorch, which it does twice, since this machine's seconds swing."""
     start = time.perf_counter()

@@ -29,10 +29,10 @@ from course_lib.support.notebooks import find_notebooks, write_notebook
 
 BAD = ROOT / "tests/bad_notebooks"
 COURSE = find_notebooks()
-STEPS = 40
+STEPS = 8
 """Of trainings in the notebooks as they are: enough for all that a notebook does, and for its memory. At their whole
 length they are run for the reference, which tests of their own look at."""
-FEW_STEPS = 12
+FEW_STEPS = 3
 
 BAD_ENDS = {
     "00_is_fine": "",
@@ -98,8 +98,8 @@ def offline(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A twentieth of the bundled labelled pictures, as a folder: what a notebook does with answers takes no more."""
-    data, folder = photos10(train=300, test=200), tmp_path_factory.mktemp("pictures") / "few"
+    """Few of the bundled labelled pictures, as a folder: what a notebook does with answers takes no more."""
+    data, folder = photos10(train=120, test=100), tmp_path_factory.mktemp("pictures") / "few"
     for part, images, labels in (
         ("train", data.train_images, data.train_labels),
         ("test", data.test_images, data.test_labels),

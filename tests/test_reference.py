@@ -214,6 +214,7 @@ def test_no_reference_is_made_of_a_failed_run(course: Course, tmp_path: Path) ->
     assert not list((tmp_path / "assets").iterdir())
 
 
+@pytest.mark.full
 def test_a_seed_measured_again_is_inside_its_band(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Seed 0 of the random network and of RotNet, trained and probed again, against the committed reference."""
     kept = load_reference("quick")["probes"]

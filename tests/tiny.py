@@ -76,13 +76,20 @@ def stopped_at(kind: type[Method], call: int) -> Iterator[None]:
         yield
 
 
-def train(name: str, folder: Path | None = None, begun: Callable[[], object] = list) -> tuple[Method, History]:
-    """A training with a checkpoint after every step, or without any; `begun` is called when all is prepared."""
+def train(name: str, folder: Path | None = None, tell: Callable[[], object] = list) -> tuple[Method, History]:
+    """A training with a checkpoint after every step, or without any; `tell` is called when all is prepared, and after
+    each step, before its checkpoint is saved."""
     checkpoints.EVERY, checkpoints.PATIENCE = 0.0, 0
-    one, data = method(name), crops()
+    one, data, step = method(name), crops(), steps.Training.step
+
+    def told(training: steps.Training) -> None:
+        step(training)
+        tell()
+
     kept = Checkpoints(folder / f"{name}.safetensors", name) if folder else None
-    begun()
-    return one, fit(one, data, RECIPES[name], title=name, checkpoints=kept)
+    tell()
+    with patch.object(steps.Training, "step", told):
+        return one, fit(one, data, RECIPES[name], title=name, checkpoints=kept)
 
 
 def write(one: Method, history: History, path: Path) -> None:
