@@ -77,6 +77,7 @@ DAMAGE: list[tuple[str, Callable[[NotebookNode], None]]] = [
     ("only the set-up cell may", add(new_code_cell("!pip install something"))),
     ("only the set-up cell may", add(new_code_cell("if True:\n    %pip install something"))),
     ("one cell tagged set-up", replace("--no-deps", "--upgrade")),
+    ("then imports it, before anything imports torch", replace("\nimport course_lib ", "\nimport os ")),
     ("26 lines of code", add(new_code_cell("\n".join("x = 1" for _ in range(26))))),
     ("picture without alternative text", add(new_markdown_cell("![](figure.png)"))),
     ("<img> without alt", add(new_markdown_cell('<img src="figure.png">'))),

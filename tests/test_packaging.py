@@ -112,6 +112,17 @@ def test_set_up_installs_the_library_alone_on_colab_and_nothing_elsewhere(
     assert re.fullmatch(r"pip install -q --no-deps git\+https://github\.com/[\w.-]+/[\w.-]+", magics[0])
 
 
+@pytest.mark.parametrize(("given", "found"), [({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")])
+def test_threads_sleep_while_they_wait_unless_the_user_says_otherwise(given: dict[str, str], found: str) -> None:
+    """As OpenMP itself says it when torch is loaded, after the cell with which every notebook begins."""
+    same = {name: value for name, value in os.environ.items() if not name.startswith("OMP_")}
+    code = [sys.executable, "-c", "import course_lib, torch"]
+    done = subprocess.run(code, capture_output=True, text=True, env=same | {"OMP_DISPLAY_ENV": "true"} | given)
+    if "OMP_WAIT_POLICY" not in done.stderr:
+        pytest.skip("this build of torch has another library of threads")
+    assert f"OMP_WAIT_POLICY = '{found}'" in done.stderr
+
+
 def test_the_readme_prints_the_commands_that_ci_and_users_run() -> None:
     readme = (ROOT / "README.md").read_text()
     assert "python3 -m venv .venv && .venv/bin/pip install -e . && .venv/bin/python -m course_lib run\n" in readme

@@ -72,9 +72,12 @@ def _installs(notebook: NotebookNode) -> Iterator[str]:
         if installs and "set-up" not in cell.metadata.get("tags", []):
             yield f"cell {i} installs something; only the set-up cell may"
     setups = _code(notebook, "set-up")
-    needed = ('"google.colab" in sys.modules', "--no-deps")
+    needed = ('"google.colab" in sys.modules', "--no-deps", "\nimport course_lib ")
     if len(setups) != 1 or not all(words in setups[0].source for words in needed):
-        yield "it needs one cell tagged set-up, which on Colab installs the library alone, with --no-deps"
+        wanted = (
+            "on Colab installs the library alone, with --no-deps, and then imports it, before anything imports torch"
+        )
+        yield f"it needs one cell tagged set-up, which {wanted}"
 
 
 def _lengths(notebook: NotebookNode) -> Iterator[str]:

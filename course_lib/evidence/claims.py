@@ -1,4 +1,4 @@
-"""The paper's claims, held against our own runs: each holds, fails, or is undecided, with its numbers.
+"""The paper's claims, held against our own runs: for each method each holds, fails, or is undecided, with its numbers.
 
 A claim is about a difference in accuracy between two kinds of networks, judged as `course_lib.evidence.intervals` has
 it. Taught in notebook 08.
@@ -43,7 +43,8 @@ class Claim:
     @property
     def bound(self) -> str:
         """In words."""
-        return f"at least {self.at_least} points" if self.at_most is None else f"at most {self.at_most} points"
+        number = self.at_least if self.at_most is None else self.at_most
+        return f"at {'least' if self.at_most is None else 'most'} {number} point{'s' * (number != 1)}"
 
     def verdict(self, low: float, high: float) -> str:
         """Of a difference with this interval."""
@@ -137,53 +138,67 @@ at 5: choices of this course, since the paper puts no number on the words.
 """
 
 
+NOT_MEASURED = "not measured"
+
+
 @dataclass(frozen=True)
 class Verdict:
-    """What came of a claim on one labelled set.
+    """What came of a claim for one method on one labelled set.
 
-    numbers: the set, the bound, and for each difference its mean in points, its interval, its standard deviation over
-    seeds, how many seeds there are, and its own verdict.
+    verdict: HOLDS, FAILS, UNDECIDED or NOT_MEASURED. bound: in words. numbers: for each difference its mean in points,
+    its interval, its standard deviation over seeds, how many seeds there are, and its own verdict.
     """
 
     id: str
     claim: str
+    data: str
+    method: str
     verdict: str
-    numbers: dict[str, Any]
+    bound: str
+    numbers: list[dict[str, Any]]
 
 
 def judge(rows: Sequence[dict[str, Any]], claims: Iterable[Claim] = CLAIMS) -> list[Verdict]:
-    """A verdict for each claim and each labelled set of rows (`course_lib.evidence.results`) of probes and retrained
-    networks.
+    """A verdict for each claim, each labelled set, and each method that was probed there, from rows
+    (`course_lib.evidence.results`) of probes and retrained networks.
 
-    A claim holds where it holds for each method that was measured and each part of it; it fails where it fails for one
-    part with every method; and is undecided otherwise. Raises CourseError where the rows have no method beside the
-    bounds.
+    For a method a claim holds where each of its differences is beyond the bound, fails where one is not, and is
+    undecided otherwise. Raises CourseError where the rows have no method beside the bounds.
     """
-    probed = {row["method"] for row in rows if "layer" in row} - set(_BOUNDS)
-    methods = [name for name in dict.fromkeys(row["method"] for row in rows) if name in probed]
-    if not methods:
+    probed = [row for row in rows if "layer" in row and row["method"] not in _BOUNDS]
+    if not probed:
         raise CourseError("there are no probes of a method without labels; run `python -m course_lib reference` first")
     table = as_table(rows)
     sets = [Accuracies(table, data) for data in table["data"].unique()]
-    return [_judge_one(claim, at, methods) for claim in claims for at in sets]
+    methods = {at.data: dict.fromkeys(row["method"] for row in probed if row["data"] == at.data) for at in sets}
+    return [_judge_one(claim, at, method) for claim in claims for at in sets for method in methods[at.data]]
 
 
-def _judge_one(claim: Claim, at: Accuracies, methods: Sequence[str]) -> Verdict:
-    found, by_part = [], {}
-    for method in methods:
-        for part, (what, points) in enumerate(claim.differences(at, method).items()):
-            if len(points):
-                found.append({"what": what, **_interval(list(points), claim)})
-                by_part.setdefault(part, []).append(found[-1]["verdict"])
-    numbers = {"data": at.data, "bound": claim.bound, "differences": found}
-    return Verdict(claim.id, claim.claim, _together(list(by_part.values())), numbers)
+def _judge_one(claim: Claim, at: Accuracies, method: str) -> Verdict:
+    by_seed = {what: list(points) for what, points in claim.differences(at, method).items() if len(points)}
+    numbers = [{"what": what, **_interval(points, claim)} for what, points in by_seed.items()]
+    verdict = _together([one["verdict"] for one in numbers])
+    return Verdict(claim.id, claim.claim, at.data, method, verdict, claim.bound, numbers)
 
 
-def _together(by_part: Sequence[Sequence[str]]) -> str:
-    """The verdict of a claim from those of its parts, each with one for every method."""
-    if by_part and all(verdict == HOLDS for part in by_part for verdict in part):
-        return HOLDS
-    return FAILS if any(set(part) == {FAILS} for part in by_part) else UNDECIDED
+def _together(verdicts: Sequence[str]) -> str:
+    """The verdict of a claim from those of its differences."""
+    if not verdicts:
+        return NOT_MEASURED
+    return FAILS if FAILS in verdicts else UNDECIDED if UNDECIDED in verdicts else HOLDS
+
+
+def summed_up(verdicts: Iterable[Verdict]) -> str:
+    """The verdicts of one claim on one set in a line: `holds for rotnet and bigan, fails for jigsaw`."""
+    by_verdict: dict[str, list[str]] = {}
+    for one in verdicts:
+        by_verdict.setdefault(one.verdict, []).append(one.method)
+    in_order = [verdict for verdict in (HOLDS, FAILS, UNDECIDED, NOT_MEASURED) if verdict in by_verdict]
+    return ", ".join(f"{verdict} for {_listed(by_verdict[verdict])}" for verdict in in_order)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def _interval(points: Sequence[float], claim: Claim) -> dict[str, Any]:

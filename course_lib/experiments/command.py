@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -226,12 +227,15 @@ def claims(profile: str, json_path: Path | None) -> None:
 
 
 def as_text(verdicts: Sequence[Verdict]) -> str:
-    """One line a claim and set, and one for each difference below it."""
+    """For each claim and set a line that sums up, one for each method, and one for each of its differences."""
+    from course_lib.evidence.claims import summed_up
+
     lines = []
-    for one in verdicts:
-        lines.append(f"{one.verdict:9} {one.claim} ({one.numbers['data']}; {one.numbers['bound']})")
-        lines += [f"          {_in_words(pair)}" for pair in one.numbers["differences"]]
-        lines += ["          not measured"] * (not one.numbers["differences"])
+    for (claim, data, bound), group in groupby(verdicts, key=lambda one: (one.claim, one.data, one.bound)):
+        by_method = list(group)
+        lines.append(f"{claim} ({data}; {bound}): {summed_up(by_method)}")
+        for one in by_method:
+            lines += [f"    {_in_words(pair)}" for pair in one.numbers]
     return "\n".join(lines)
 
 
