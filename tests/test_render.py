@@ -173,6 +173,7 @@ def test_the_count_counts() -> None:
     assert (count.large, count.reads) == (2, 2)
 
 
+@pytest.mark.full
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of a process's memory as Linux gives it")
 def test_a_thousand_images_take_less_than_a_gigabyte() -> None:
     """1,000 images of about 128 x 170 pixels, as small copies of ImageNet are, and rendering from all of them."""
