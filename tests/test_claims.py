@@ -168,7 +168,7 @@ def test_the_command_writes_what_it_says(tmp_path: Any, monkeypatch: pytest.Monk
     result = CliRunner().invoke(main, ["claims", "--json", str(tmp_path / "new" / "claims.json")])
     assert (
         result.exit_code == 0
-        and "one image matches labels at conv1 (cifar10; at most 1 points): holds for rotnet" in result.output
+        and "one image matches labels at conv1 (cifar10; at most 1 point): holds for rotnet" in result.output
     )
     written = json.loads((tmp_path / "new" / "claims.json").read_text())["claims"]
     assert [set(row) for row in written] == [{"id", "claim", "data", "method", "verdict", "bound", "numbers"}] * len(
