@@ -334,6 +334,29 @@ def test_two_processes_train_as_one(names: tuple[str, ...], tmp_path: Path) -> N
             assert torch.equal(one["labels"], two["labels"])
 
 
+FAILS = """
+import torch
+from course_lib.support import distributed
+
+distributed.join()
+if distributed.rank():
+    raise ValueError("one of two fails")
+distributed.all_sum(torch.ones(1))
+"""
+
+
+@pytest.mark.full
+def test_one_process_that_fails_ends_the_others(tmp_path: Path) -> None:
+    """It must end, and not wait at its end for those that wait for it in a sum: they would for half an hour."""
+    (tmp_path / "fails.py").write_text(FAILS)
+    start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run(
+        [*start, str(tmp_path / "fails.py")], capture_output=True, text=True, timeout=240, env=environment
+    )
+    assert done.returncode and "one of two fails" in done.stderr
+
+
 def test_batches_that_cannot_be_shared_are_refused(crops: CropDataset, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("course_lib.support.distributed.size", lambda: 3)
     with pytest.raises(CourseError, match="3 processes cannot share batches of 8 evenly"):

@@ -36,6 +36,7 @@ FEW_STEPS = 3
 CORE = 9
 """Notebooks whose answered run is not left to the mark `full`: 00 to 08."""
 SHIPPED = ("03", "06", "09")
+"""Of the notebooks as they are, those run here: they take the most memory, and publish probes of every method."""
 
 BAD_ENDS = {
     "00_is_fine": "",

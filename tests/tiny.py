@@ -106,6 +106,7 @@ def main() -> None:
         one, history = train(name)
         if not distributed.rank():
             write(one, history, Path(sys.argv[1]) / f"{name}.safetensors")
+    distributed.wait_for_all()
 
 
 if __name__ == "__main__":

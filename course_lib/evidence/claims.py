@@ -41,10 +41,15 @@ class Claim:
     at_most: float | None = None
 
     @property
+    def limit(self) -> float:
+        """The bound, in points."""
+        return self.at_least if self.at_most is None else self.at_most
+
+    @property
     def bound(self) -> str:
         """In words."""
-        number = self.at_least if self.at_most is None else self.at_most
-        return f"at {'least' if self.at_most is None else 'most'} {number} point{'s' * (number != 1)}"
+        side = "least" if self.at_most is None else "most"
+        return f"at {side} {self.limit} point{'s' * (self.limit != 1)}"
 
     def verdict(self, low: float, high: float) -> str:
         """Of a difference with this interval."""

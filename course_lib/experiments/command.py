@@ -227,7 +227,7 @@ def claims(profile: str, json_path: Path | None) -> None:
 
 
 def as_text(verdicts: Sequence[Verdict]) -> str:
-    """For each claim and set a line that sums up, one for each method, and one for each of its differences."""
+    """For each claim and set a line that sums up, and below it one for each difference of each method."""
     from course_lib.evidence.claims import summed_up
 
     lines = []

@@ -20,14 +20,7 @@ def join() -> None:
         if torch.cuda.is_available():
             torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
         dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
-        atexit.register(_leave)
-
-
-def _leave() -> None:
-    """All leave together: one that ends while another still writes has been seen to abort."""
-    if dist.is_initialized():
-        dist.barrier()
-        dist.destroy_process_group()
+        atexit.register(dist.destroy_process_group)
 
 
 def size() -> int:
@@ -60,6 +53,15 @@ def gather(part: Tensor, total: int) -> Tensor:
     start, stop = share(total)
     whole[start:stop] = part
     return all_sum(whole)
+
+
+def wait_for_all() -> None:
+    """Go on only when every process has come this far; alone, it does nothing.
+
+    Never at the end of a process: one that failed would wait there for others that wait for it.
+    """
+    if size() > 1:
+        dist.barrier()
 
 
 def from_first(content: bytes | None) -> bytes | None:

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from course_lib.support.distributed import from_first, rank
+from course_lib.support.distributed import from_first, rank, wait_for_all
 from course_lib.support.errors import CourseError
 from course_lib.support.files import write_file
 from course_lib.support.machine import release_memory
@@ -99,10 +99,13 @@ class Checkpoints:
     def finish(self, path: Path, result: bytes | str) -> None:
         """Keep what the training gave in `path`, and remove both states. A full disk is said, and costs no training.
 
-        Only the first of several processes writes.
+        Only the first of several processes writes, and the others wait for it: where one ends, a launcher may end all.
         """
-        if rank():
-            return
+        if not rank():
+            self._keep(path, result)
+        wait_for_all()
+
+    def _keep(self, path: Path, result: bytes | str) -> None:
         try:
             write_file(path, result)
         except CourseError as error:
