@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
+import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from click.testing import CliRunner
 
 from course_lib.__main__ import main
+from course_lib.bench import beside, kmeans, probes
 from course_lib.bench import crops as crops_bench
-from course_lib.bench import kmeans, probes
 from course_lib.bench import report as bench
 from course_lib.bench.crops import grid_sample, own_peers
 from course_lib.bench.report import Peer, compare
@@ -50,7 +53,60 @@ def test_a_missing_peer_is_named_and_the_others_are_timed(capsys: pytest.Capture
     assert report.rows[0]["ratio_to_ours"] == 1
     assert len(calls) == 2 * (1 + bench.TURNS * (bench.WARM_UP + bench.CALLS)) and bench.TURNS * bench.CALLS >= 20
     assert "skipped: gone: ImportError" in report.text()
-    assert capsys.readouterr().err.splitlines() == ["ours: ready after 0 s", "other: ready after 0 s"]
+    told = capsys.readouterr().err.splitlines()
+    assert told[:2] == ["ours: ready after 0 s", "other: ready after 0 s"]
+    assert [json.loads(line) for line in told[2:]] == report.rows
+
+
+def test_a_peer_that_starts_slowly_waits_until_the_others_are_timed() -> None:
+    """Then it takes turns with ours, and what was measured before it has been told already."""
+    log: list[str] = []
+
+    def peer(who: str, late: bool = False) -> Peer:
+        return Peer(who, "", 1, lambda: log.append(f"make {who}") or (lambda: log.append(who)), late=late)
+
+    told: list[str] = []
+    report = compare(
+        [peer("ours"), peer("late", True), peer("other")], CPU, 32, tell=lambda row: told.append((row["who"], len(log)))
+    )
+    assert [row["who"] for row in report.rows] == ["ours", "other", "late"]
+    begun = log.index("make late")
+    assert "other" not in log[begun:] and log[begun:].count("ours") == bench.TURNS * (bench.WARM_UP + bench.CALLS)
+    assert [who for who, _ in told] == ["ours", "other", "late"] and told[1][1] < begun
+    assert report.rows[0]["ratio_to_ours"] == 1
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no timer")
+@pytest.mark.parametrize("slow_to", ["start", "be called"])
+def test_patience_has_an_end(slow_to: str) -> None:
+    calls: list[int] = []
+
+    def rest() -> None:
+        calls.append(1)
+        if slow_to == "start" or len(calls) > 3:
+            time.sleep(30)
+
+    before = signal.getsignal(signal.SIGALRM), signal.getitimer(signal.ITIMER_REAL)[0] > 0
+    own, slow = Peer("ours", "", 1, lambda: lambda: None), Peer("slow", "", 1, lambda: rest)
+    report = compare([own, slow], CPU, 32, patience=0.4)
+    assert [row["who"] for row in report.rows] == ["ours"]
+    (skipped,) = report.skipped
+    assert skipped["who"] == "slow" and skipped["why"].startswith("TimeoutError: it took more than")
+    assert (signal.getsignal(signal.SIGALRM), signal.getitimer(signal.ITIMER_REAL)[0] > 0) == before
+
+
+@pytest.mark.full
+def test_trainings_beside_other_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two at once are slower than one alone, and no process is left."""
+    monkeypatch.setattr(beside, "_TURNS", 1)
+    monkeypatch.setattr(beside, "_STEPS", 4)
+    report = beside.bench_beside()
+    rows = {row["who"]: row for row in report.rows}
+    assert len(rows) == 6 and rows["one training"]["ratio_to_ours"] == 1
+    assert all(row["rate"] > 0 and row["unit"] == "steps/s" for row in rows.values())
+    assert rows["two trainings"]["ratio_to_ours"] < 1.2
+    mine = psutil.Process().children(recursive=True)
+    assert not [one for one in mine if "course_lib.bench.beside" in " ".join(one.cmdline())]
 
 
 def test_what_cannot_be_judged_is_timed_all_the_same() -> None:

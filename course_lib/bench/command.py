@@ -5,17 +5,23 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
 from course_lib.support.errors import CourseError
 
-_NAMES = ("crops", "widgets", "train", "kmeans", "probes")
+_NAMES = ("crops", "widgets", "train", "beside", "kmeans", "probes")
 
 
 @click.command()
 @click.argument("name", metavar="NAME", type=click.Choice([*_NAMES, "all"]))
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the rows here too.")
+@click.option(
+    "--json",
+    "json_path",
+    type=click.Path(path_type=Path),
+    help="Write the rows here too; those of crops and train also one by one into a .jsonl beside it.",
+)
 @click.option("--sides", metavar="32,64", help="Of crops, in pixels; by default 32 on a CPU, 32,64,128,224 on a GPU.")
 @click.option("--compiled/--no-compiled", default=True, help="Of train: on a GPU also with torch.compile (slow).")
 @click.option("--data", default="photos10", show_default=True, help="Of probes, as a notebook's DATA: folder:PATH.")
@@ -26,14 +32,15 @@ def bench(name: str, json_path: Path | None, sides: str | None, compiled: bool, 
     """Time the course's own code beside its peers.
 
     NAME: crops (a second, and how exact they are), widgets (milliseconds that a slider takes), train (images a second,
-    and what DeepCluster's grouping costs), kmeans (and how good its clusters are), probes (a second, and how accurate
-    they are), or all of these, in some minutes. Peers that are not installed are skipped and named; most of them come
-    with pip install -e '.[bench]'.
+    and what DeepCluster's grouping costs), beside (the pace of a training beside other programs), kmeans (and how good
+    its clusters are), probes (a second, and how accurate they are), or all of these, in some minutes. Peers that are
+    not installed are skipped and named; most of them come with pip install -e '.[bench]'.
     """
+    from course_lib.bench.beside import bench_beside
     from course_lib.bench.crops import bench_crops
     from course_lib.bench.kmeans import bench_kmeans
     from course_lib.bench.probes import bench_probes
-    from course_lib.bench.report import Report
+    from course_lib.bench.report import Report, tell
     from course_lib.bench.training import bench_training
     from course_lib.bench.widgets import bench_widgets
     from course_lib.data.loading import from_here
@@ -44,12 +51,20 @@ def bench(name: str, json_path: Path | None, sides: str | None, compiled: bool, 
     pixels = _pixels(sides or ("32,64,128,224" if device.type == "cuda" else "32"))
     data = from_here("DATA", data)
     work = {
-        "crops": lambda: bench_crops(device, pixels),
+        "crops": lambda: bench_crops(device, pixels, keep),
         "widgets": bench_widgets,
-        "train": lambda: bench_training(device, compiled),
+        "train": lambda: bench_training(device, compiled, keep),
+        "beside": bench_beside,
         "kmeans": lambda: bench_kmeans(device),
         "probes": lambda: bench_probes(device, data, **size),
     }
+
+    def keep(row: dict[str, Any]) -> None:
+        tell(row)
+        if json_path:
+            with json_path.with_suffix(".jsonl").open("a") as lines:
+                lines.write(json.dumps(row) + "\n")
+
     if json_path:
         make_folder(json_path.parent)
     for one in _NAMES if name == "all" else [name]:

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from course_lib.bench.report import Peer, Report, compare
+from course_lib.bench.report import Peer, Report, Tell, compare, tell
 from course_lib.data.crops import Crops, CropScheme
 from course_lib.data.render import render
 from course_lib.data.sources import Source, generate
@@ -39,12 +39,12 @@ _TABLE = 1 << 17  # crops
 _PIXELS = {"cpu": 1 << 18, "cuda": 1 << 26}  # a call: enough to keep the device busy
 
 
-def bench_crops(device: torch.device, sides: Sequence[int]) -> Report:
+def bench_crops(device: torch.device, sides: Sequence[int], tell: Tell = tell) -> Report:
     """All peers at each side, in pixels."""
     source = Source.from_images([generate("dead_leaves", 1600, 1200)], "dead leaves, 1600 x 1200").to(device)
     report = Report(describe_machine() | {"source": source.name})
     for side in sides:
-        report.extend(compare([*own_peers(source, side), *library_peers(source, side)], device, side))
+        report.extend(compare([*own_peers(source, side), *library_peers(source, side)], device, side, tell=tell))
     return report
 
 
@@ -103,7 +103,7 @@ def library_peers(source: Source, side: int) -> list[Peer]:
     pil, what = f"torchvision on PIL, {cores} workers", "the same on PIL images, in DataLoader workers, one per core"
     return [
         Peer("kornia", steps, _KORNIA, lambda: _kornia_loader(source, side), kornia_quality),
-        Peer(pil, what, _PIL * cores, lambda: pil_loader(source, side, _PIL * cores, cores), pil_quality),
+        Peer(pil, what, _PIL * cores, lambda: pil_loader(source, side, _PIL * cores, cores), pil_quality, late=True),
     ]
 
 

@@ -6,6 +6,10 @@ calls each, and what counts is the ratio of the medians.
 
 from __future__ import annotations
 
+import contextlib
+import json
+import math
+import signal
 import statistics
 import sys
 import time
@@ -14,7 +18,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from course_lib.support.machine import describe_machine
 
@@ -22,6 +25,11 @@ TURNS, CALLS = 4, 5
 """Each peer is timed in so many turns of so many calls: twenty in all, of which the median counts."""
 WARM_UP = 3
 """Calls before each turn: to compile, to fill caches and queues, and to let the peer before it come to rest."""
+PATIENCE = 60.0
+"""Seconds that a peer may take to get ready, and again to be timed; one that takes longer is skipped."""
+
+Tell = Callable[[dict[str, Any]], None]
+"""What is done with a row as soon as it is measured."""
 
 
 @dataclass
@@ -30,7 +38,8 @@ class Peer:
 
     who: the name in tables. what: what one call does, in words. count: units of work a call. make: prepares, and
     returns the call; an exception means that the peer is absent. quality: measures how good the result is, in the unit
-    of the bench.
+    of the bench. late: it takes long to get ready, as worker processes and compilers do, and is timed when the others
+    are done, beside ours once more.
     """
 
     who: str
@@ -38,6 +47,7 @@ class Peer:
     count: float
     make: Callable[[], Callable[[], Any]]
     quality: Callable[[], float] | None = None
+    late: bool = False
 
 
 @dataclass
@@ -84,27 +94,82 @@ def quality_in_words(row: dict[str, Any]) -> str:
     return form.format(row["quality"])
 
 
-def compare(peers: Sequence[Peer], device: torch.device, side: int, unit: str = "crops/s", slow: int = 0) -> Report:
+def tell(row: dict[str, Any]) -> None:
+    """Say a row as one line of JSON where a bar would go: what is measured is known, even where the rest is broken
+    off."""
+    print(json.dumps(row), file=sys.stderr, flush=True)
+
+
+def compare(
+    peers: Sequence[Peer],
+    device: torch.device,
+    side: int,
+    unit: str = "crops/s",
+    slow: int = 0,
+    tell: Tell = tell,
+    patience: float = PATIENCE,
+) -> Report:
     """Time the peers in turns; the first is ours, to which the ratios are taken.
 
-    unit: of the rates. slow: where a call takes seconds, so many turns of one call each, without a warm-up.
+    unit: of the rates. slow: where a call takes seconds, so many turns of one call each, without a warm-up, and
+    without an end to our patience.
     """
-    turns, calls, warm_up = (slow, 1, 0) if slow else (TURNS, CALLS, WARM_UP)
-    report = Report(describe_machine())
-    prepared = list(_prepare(peers, report))
-    seconds: dict[str, list[float]] = {peer.who: [] for peer, _ in prepared}
-    for _ in tqdm(range(turns), desc=f"{side} px", leave=False, disable=None):
-        for peer, call in prepared:
-            for _ in range(warm_up):
-                call()
-            seconds[peer.who] += [timed(call, device) for _ in range(calls)]
-    ours = 0.0
-    for peer, _ in prepared:
-        rate = peer.count / statistics.median(seconds[peer.who])
-        ours = ours or rate
-        row = {"who": peer.who, "what": peer.what, "side": side, "rate": round(rate, 1 if rate >= 1 else 4)}
-        report.rows.append(row | {"unit": unit, "ratio_to_ours": rate / ours, "quality": _quality(peer, report)})
+    report, times = Report(describe_machine()), (slow, 1, 0) if slow else (TURNS, CALLS, WARM_UP)
+    patience = math.inf if slow else patience
+    for group in ([peer for peer in peers if not peer.late], *([peers[0], peer] for peer in peers if peer.late)):
+        seconds = _in_turns(group, device, times, report, patience)
+        ours = seconds.get(peers[0].who)  # without it nothing has a ratio
+        for peer in group if ours else ():
+            if peer.who not in seconds or any(row["who"] == peer.who for row in report.rows):
+                continue
+            rate = peer.count / seconds[peer.who]
+            row = {"who": peer.who, "what": peer.what, "side": side, "rate": round(rate, 1 if rate >= 1 else 4)}
+            ratio = rate * ours / group[0].count
+            report.rows.append(row | {"unit": unit, "ratio_to_ours": ratio, "quality": _quality(peer, report)})
+            tell(report.rows[-1])
     return report
+
+
+def _in_turns(
+    peers: Sequence[Peer], device: torch.device, times: tuple[int, int, int], report: Report, patience: float
+) -> dict[str, float]:
+    """The median of the seconds that a call takes, for each peer that is there and ends in time.
+
+    times: turns, calls in each, and calls before each.
+    """
+    turns, calls, warm_up = times
+    prepared, seconds = dict(_prepare(peers, report, patience)), {}
+    for _ in range(turns):
+        for who, call in list(prepared.items()):
+            try:
+                with _at_most(patience / turns):
+                    for _ in range(warm_up):
+                        call()
+                    seconds.setdefault(who, []).extend(timed(call, device) for _ in range(calls))
+            except TimeoutError as error:
+                report.skip(who, error)
+                del prepared[who]
+                seconds.pop(who, None)
+    return {who: statistics.median(some) for who, some in seconds.items()}
+
+
+@contextlib.contextmanager
+def _at_most(seconds: float) -> Iterator[None]:
+    """Raises TimeoutError after so many seconds, where the system has a timer for it."""
+
+    def stop(*_: object) -> None:
+        raise TimeoutError(f"it took more than {seconds:.0f} s")
+
+    if math.isinf(seconds) or not hasattr(signal, "setitimer"):
+        yield
+        return
+    before, start = signal.signal(signal.SIGALRM, stop), time.monotonic()
+    left, _ = signal.setitimer(signal.ITIMER_REAL, seconds)  # of somebody else's timer
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, max(0.001, left - (time.monotonic() - start)) if left else 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def timed(call: Callable[[], Any], device: torch.device) -> float:
@@ -121,18 +186,19 @@ def timed(call: Callable[[], Any], device: torch.device) -> float:
     return start.elapsed_time(end) / 1e3
 
 
-def _prepare(peers: Sequence[Peer], report: Report) -> Iterator[tuple[Peer, Callable[[], Any]]]:
+def _prepare(peers: Sequence[Peer], report: Report, patience: float) -> Iterator[tuple[str, Callable[[], Any]]]:
     for peer in peers:
         start = time.monotonic()
         try:
-            call = peer.make()
-            call()
+            with _at_most(patience):
+                call = peer.make()
+                call()
         except Exception as error:  # absent, or unfit for this machine: the others are still worth measuring
             report.skip(peer.who, error)
         else:
             # To where a bar would go, as some take a minute, and nobody should have to guess which.
             print(f"{peer.who}: ready after {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
-            yield peer, call
+            yield peer.who, call
 
 
 def _quality(peer: Peer, report: Report) -> float | None:

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_lib.bench.crops import SCHEME, pil_loader
-from course_lib.bench.report import Peer, Report, compare, timed
+from course_lib.bench.report import Peer, Report, Tell, compare, tell, timed
 from course_lib.data.datasets import CropDataset
 from course_lib.data.loading import load_source
 from course_lib.pretext.deepcluster import DeepCluster
@@ -30,7 +30,7 @@ _STEPS = 100_000  # of the recipes, more than are ever run
 _WORKERS = 16  # at most, of the DataLoader
 
 
-def bench_training(device: torch.device, compiled: bool = True) -> Report:
+def bench_training(device: torch.device, compiled: bool = True, tell: Tell = tell) -> Report:
     """RotNet's step in images a second, at 32 px on a CPU, 128 px on a GPU; and what DeepCluster's grouping costs.
 
     compiled: on a GPU, also what torch.compile makes of the course's step and of the bare network's.
@@ -40,8 +40,9 @@ def bench_training(device: torch.device, compiled: bool = True) -> Report:
     data = CropDataset(load_source("china").to(device), SCHEME, d=100_000, side=profile.side)
     report = Report(describe_machine())
     peers = training_peers(profile, data, compiled and on_gpu)
-    report.extend(compare(peers, device, profile.side, unit="images/s"))
+    report.extend(compare(peers, device, profile.side, unit="images/s", tell=tell))
     report.rows.append(grouping_row(PROFILES["standard" if on_gpu else "quick"], device))
+    tell(report.rows[-1])
     return report
 
 
@@ -66,7 +67,8 @@ def training_peers(profile: Profile, data: CropDataset, compiled: bool = False) 
         plain: ("float32, channels first, crops by torchvision on PIL", lambda: _plain(profile, data, count, workers)),
     }
     chosen = [who for who in ways if compiled or not who.endswith("compiled")]
-    return [Peer(who, ways[who][0], TURNS * count, ways[who][1]) for who in chosen]
+    late = [plain, *(who for who in ways if who.endswith("compiled"))]
+    return [Peer(who, ways[who][0], TURNS * count, ways[who][1], late=who in late) for who in chosen]
 
 
 def grouping_row(profile: Profile, device: torch.device) -> dict[str, Any]:
