@@ -45,7 +45,7 @@ STRAIGHT_PATH = (
 """From a photograph to a verdict, with one method: what a reader follows first."""
 
 BUDGETS = {"the spine": (SPINE, 5_500), "the straight path": (STRAIGHT_PATH, 4_000), "the whole": ((".",), 19_200)}
-"""Lines at most, as `wc -l` counts them. 200 of the whole were added for the bench of trainings beside other programs."""
+"""Lines at most, as `wc -l` counts them. 200 of the whole were added for the bench beside other programs."""
 
 Graph = Mapping[str, set[str]]
 
