@@ -118,13 +118,13 @@ def compare(
     patience = math.inf if slow else patience
     for group in ([peer for peer in peers if not peer.late], *([peers[0], peer] for peer in peers if peer.late)):
         seconds = _in_turns(group, device, times, report, patience)
-        ours = seconds.get(peers[0].who)  # without it nothing has a ratio
-        for peer in group if ours else ():
+        ours = next((peer for peer in group if peer.who in seconds), group[0])
+        for peer in group:
             if peer.who not in seconds or any(row["who"] == peer.who for row in report.rows):
                 continue
             rate = peer.count / seconds[peer.who]
             row = {"who": peer.who, "what": peer.what, "side": side, "rate": round(rate, 1 if rate >= 1 else 4)}
-            ratio = rate * ours / group[0].count
+            ratio = rate / (ours.count / seconds[ours.who])  # of ours exactly 1
             report.rows.append(row | {"unit": unit, "ratio_to_ours": ratio, "quality": _quality(peer, report)})
             tell(report.rows[-1])
     return report
