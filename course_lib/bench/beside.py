@@ -11,6 +11,7 @@ import os
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 
@@ -84,7 +85,8 @@ def _train(steps: int) -> None:
     for _ in range(_WARM_UP):
         training.step()
     print("warm", flush=True)
-    sys.stdin.readline()
+    if not sys.stdin.readline():  # the bench has ended
+        return
     start = time.perf_counter()
     for _ in range(steps):
         training.step()
@@ -93,6 +95,7 @@ def _train(steps: int) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:] == [_BUSY]:
-        while True:  # ended by the bench
+        threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()  # ends with the bench
+        while True:
             pass
     _train(int(sys.argv[1]))
