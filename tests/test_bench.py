@@ -67,7 +67,7 @@ def test_a_peer_that_starts_slowly_waits_until_the_others_are_timed() -> None:
 
     told: list[str] = []
     report = compare(
-        [peer("ours"), peer("late", True), peer("other")], CPU, 32, tell=lambda row: told.append((row["who"], len(log)))
+        [peer("ours"), peer("late", True), peer("other")], CPU, 32, keep=lambda row: told.append((row["who"], len(log)))
     )
     assert [row["who"] for row in report.rows] == ["ours", "other", "late"]
     begun = log.index("make late")
@@ -107,6 +107,13 @@ def test_trainings_beside_other_programs(monkeypatch: pytest.MonkeyPatch) -> Non
     assert rows["two trainings"]["ratio_to_ours"] < 1.2
     mine = psutil.Process().children(recursive=True)
     assert not [one for one in mine if "course_lib.bench.beside" in " ".join(one.cmdline())]
+
+
+def test_the_busy_program_ends_with_the_bench() -> None:
+    busy = beside._start([beside._BUSY], dict(os.environ))
+    assert busy.poll() is None
+    busy.stdin.close()
+    assert busy.wait(timeout=60) == 0
 
 
 def test_what_cannot_be_judged_is_timed_all_the_same() -> None:

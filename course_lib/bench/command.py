@@ -16,12 +16,7 @@ _NAMES = ("crops", "widgets", "train", "beside", "kmeans", "probes")
 
 @click.command()
 @click.argument("name", metavar="NAME", type=click.Choice([*_NAMES, "all"]))
-@click.option(
-    "--json",
-    "json_path",
-    type=click.Path(path_type=Path),
-    help="Write the rows here too; those of crops and train also one by one into a .jsonl beside it.",
-)
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the rows here too, as they come.")
 @click.option("--sides", metavar="32,64", help="Of crops, in pixels; by default 32 on a CPU, 32,64,128,224 on a GPU.")
 @click.option("--compiled/--no-compiled", default=True, help="Of train: on a GPU also with torch.compile (slow).")
 @click.option("--data", default="photos10", show_default=True, help="Of probes, as a notebook's DATA: folder:PATH.")
@@ -54,25 +49,32 @@ def bench(name: str, json_path: Path | None, sides: str | None, compiled: bool, 
         "crops": lambda: bench_crops(device, pixels, keep),
         "widgets": bench_widgets,
         "train": lambda: bench_training(device, compiled, keep),
-        "beside": bench_beside,
+        "beside": lambda: bench_beside(keep),
         "kmeans": lambda: bench_kmeans(device),
         "probes": lambda: bench_probes(device, data, **size),
     }
 
+    told: list[dict[str, Any]] = []
+
+    def write() -> None:  # what is measured is kept, even where the rest is broken off
+        if json_path:
+            write_file(json_path, json.dumps(asdict(report) | {"rows": report.rows + told}, indent=1))
+
     def keep(row: dict[str, Any]) -> None:
         tell(row)
-        if json_path:
-            with json_path.with_suffix(".jsonl").open("a") as lines:
-                lines.write(json.dumps(row) + "\n")
+        told.append(row)
+        write()
 
     if json_path:
         make_folder(json_path.parent)
     for one in _NAMES if name == "all" else [name]:
         found = work[one]()
-        click.echo(found.text() + "\n")
+        told.clear()
         report.extend(found)
-        if json_path:  # after each: what is measured is kept, even where a later one is broken off
-            click.echo(f"wrote {write_file(json_path, json.dumps(asdict(report), indent=1))}")
+        write()
+        click.echo(found.text() + "\n")
+    if json_path:
+        click.echo(f"wrote {json_path}")
 
 
 def _pixels(sides: str) -> list[int]:

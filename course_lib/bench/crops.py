@@ -39,12 +39,12 @@ _TABLE = 1 << 17  # crops
 _PIXELS = {"cpu": 1 << 18, "cuda": 1 << 26}  # a call: enough to keep the device busy
 
 
-def bench_crops(device: torch.device, sides: Sequence[int], tell: Tell = tell) -> Report:
+def bench_crops(device: torch.device, sides: Sequence[int], keep: Tell = tell) -> Report:
     """All peers at each side, in pixels."""
     source = Source.from_images([generate("dead_leaves", 1600, 1200)], "dead leaves, 1600 x 1200").to(device)
     report = Report(describe_machine() | {"source": source.name})
     for side in sides:
-        report.extend(compare([*own_peers(source, side), *library_peers(source, side)], device, side, tell=tell))
+        report.extend(compare([*own_peers(source, side), *library_peers(source, side)], device, side, keep=keep))
     return report
 
 

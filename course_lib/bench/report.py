@@ -106,7 +106,7 @@ def compare(
     side: int,
     unit: str = "crops/s",
     slow: int = 0,
-    tell: Tell = tell,
+    keep: Tell = tell,
     patience: float = PATIENCE,
 ) -> Report:
     """Time the peers in turns; the first is ours, to which the ratios are taken.
@@ -126,7 +126,7 @@ def compare(
             row = {"who": peer.who, "what": peer.what, "side": side, "rate": round(rate, 1 if rate >= 1 else 4)}
             ratio = rate / (ours.count / seconds[ours.who])  # of ours exactly 1
             report.rows.append(row | {"unit": unit, "ratio_to_ours": ratio, "quality": _quality(peer, report)})
-            tell(report.rows[-1])
+            keep(report.rows[-1])
     return report
 
 

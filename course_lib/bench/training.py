@@ -30,7 +30,7 @@ _STEPS = 100_000  # of the recipes, more than are ever run
 _WORKERS = 16  # at most, of the DataLoader
 
 
-def bench_training(device: torch.device, compiled: bool = True, tell: Tell = tell) -> Report:
+def bench_training(device: torch.device, compiled: bool = True, keep: Tell = tell) -> Report:
     """RotNet's step in images a second, at 32 px on a CPU, 128 px on a GPU; and what DeepCluster's grouping costs.
 
     compiled: on a GPU, also what torch.compile makes of the course's step and of the bare network's.
@@ -40,9 +40,9 @@ def bench_training(device: torch.device, compiled: bool = True, tell: Tell = tel
     data = CropDataset(load_source("china").to(device), SCHEME, d=100_000, side=profile.side)
     report = Report(describe_machine())
     peers = training_peers(profile, data, compiled and on_gpu)
-    report.extend(compare(peers, device, profile.side, unit="images/s", tell=tell))
+    report.extend(compare(peers, device, profile.side, unit="images/s", keep=keep))
     report.rows.append(grouping_row(PROFILES["standard" if on_gpu else "quick"], device))
-    tell(report.rows[-1])
+    keep(report.rows[-1])
     return report
 
 

@@ -23,6 +23,7 @@ from course_lib.support.files import disk_errors
 
 _WIDGETS = "application/vnd.jupyter.widget-state+json"
 _POLL = 0.05  # seconds between two looks at the memory
+_START = 300  # seconds for a kernel to answer: papermill's minute can pass on a machine that is busy with others
 _LEAN = {"MALLOC_ARENA_MAX": "1"}  # threads of one kernel share what they freed; of glibc, and unknown elsewhere
 
 
@@ -65,6 +66,7 @@ def execute(
                 cwd=str(path.parent),
                 progress_bar={"desc": path.stem, "leave": False},
                 execution_timeout=timeout,
+                start_timeout=_START,
                 extra_arguments=["--log-level=ERROR"],
                 shutdown_kernel="immediate",  # torch's exit handlers take seconds and a tenth of a gigabyte
             )

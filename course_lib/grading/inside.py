@@ -21,6 +21,7 @@ from typing import Any
 _MOST_OUTPUT = 2_000_000  # characters of outputs of one cell that are kept
 _POLL = 0.2  # seconds between two looks at the clock
 _BUSY = 6  # a cell may take so many times its seconds on the wall
+_START = 300  # seconds for the kernel to answer, also beside other sandboxes
 _GRACE = 3  # seconds that a kernel has to come back after it was interrupted
 
 
@@ -134,6 +135,7 @@ def execute(notebook: Path, report: Path, seconds: float, total: float) -> None:
         kernel_name="python3",
         allow_errors=True,
         raise_on_iopub_timeout=False,
+        startup_timeout=_START,
         store_widget_state=False,
         shutdown_kernel="immediate",
         extra_arguments=["--log-level=ERROR"],
