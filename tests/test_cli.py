@@ -153,7 +153,7 @@ def test_what_a_disk_says_becomes_a_sentence(
     def fail(*_: object, **__: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(files.tempfile, "mkstemp", fail)
+    monkeypatch.setattr(files.os, "fsync", fail)
     with pytest.raises(CourseError, match=says):
         write_file(tmp_path / "file", "content")
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +17,18 @@ from tqdm import tqdm
 
 from course_lib.data.crops import CropScheme
 from course_lib.data.datasets import LabelledImages
-from course_lib.data.images import TASK_PHOTOGRAPHS, read_image, read_photograph, to_grey
+from course_lib.data.images import (
+    TASK_PHOTOGRAPHS,
+    is_picture,
+    read_image,
+    read_photograph,
+    to_grey,
+    warn_of_left_out,
+)
 from course_lib.data.render import render
 from course_lib.data.sources import Source, shrink
 from course_lib.support.errors import CourseError
-from course_lib.support.files import cache_folder, download, new_file
+from course_lib.support.files import cache_folder, download, is_left_behind, new_file
 from course_lib.support.machine import release_memory
 
 _PATIENCE = 5  # seconds of decoding before a bar is shown
@@ -104,19 +113,42 @@ def labelled_folder(root: Path, side: int = 32) -> LabelledImages:
 
 
 def _list_classes(folder: Path) -> tuple[tuple[str, ...], list[tuple[str, int]]]:
-    from torchvision.datasets import ImageFolder
+    """The classes, a folder each, and all pictures below them with their classes' numbers, by path.
 
-    try:
-        found = ImageFolder(str(folder))
-    except FileNotFoundError as error:
-        raise CourseError(f"{folder} has no pictures in folders, one a class: {error}") from None
-    return tuple(found.classes), found.samples
+    Not torchvision's ImageFolder: it takes hidden folders for classes, and counts a folder again for every link that
+    leads to it.
+    """
+    classes = tuple(sorted(one.name for one in folder.iterdir() if one.is_dir() and not is_left_behind(one.name)))
+    if not classes:
+        raise CourseError(f"{folder} has no pictures in folders; put them into folders, one a class")
+    seen = set(map(_identity, (folder.parent, folder, *(folder / name for name in classes))))
+    files = []
+    for label, name in enumerate(classes):
+        found = [(path, label) for path in sorted(_pictures_below(folder / name, seen))]
+        if not found:
+            raise CourseError(f"{folder / name} holds no pictures; put some into it, or take it out")
+        files += found
+    return classes, files
+
+
+def _pictures_below(folder: Path, seen: set[tuple[int, int]]) -> Iterator[str]:
+    """The pictures in a folder and in those below it, links included. seen: folders, which are not entered again."""
+    for root, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not is_left_behind(name) and _identity(Path(root, name)) not in seen]
+        seen.update(_identity(Path(root, name)) for name in folders)
+        yield from (str(Path(root, name)) for name in names if is_picture(name))
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    """What a folder is known by, whichever way leads to it."""
+    status = folder.stat()
+    return status.st_dev, status.st_ino
 
 
 def _decoded(files: list[tuple[str, int]], side: int) -> tuple[Tensor, Tensor, np.ndarray]:
     """The pictures (n, 3, side, side) uint8, their labels (n,) and fingerprints (n,), from the cache where they are
     there."""
-    facts = [(path, label, *_size_and_time(Path(path))) for path, label in files]
+    facts = [(str(Path(path).resolve()), label, *_size_and_time(Path(path))) for path, label in files]
     kept = cache_folder() / f"folder-{hashlib.sha256(repr((side, facts)).encode()).hexdigest()[:16]}.pixels"
     labels_file = kept.with_suffix(".labels.npy")
     if kept.exists() and labels_file.exists():
@@ -148,8 +180,7 @@ def _decode(files: list[tuple[str, int]], side: int, kept: Path, labels_file: Pa
                 rows.append((label, int.from_bytes(hashlib.sha256(pixels).digest()[:8], "little", signed=True)))
         if not rows:
             raise CourseError(f"none of the {len(files)} pictures could be read; the first: {broken[0]}")
-    if broken:
-        warnings.warn(f"{len(broken)} of {len(files)} pictures were left out; the first: {broken[0]}", stacklevel=5)
+    warn_of_left_out(broken, files)
     with new_file(labels_file) as file:
         np.save(file, np.array(rows, dtype=np.int64))
 

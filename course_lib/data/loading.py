@@ -8,12 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from course_lib.data.datasets import LabelledImages
-from course_lib.data.images import SOURCE_PHOTOGRAPHS, list_images, read_image, read_photograph
+from course_lib.data.images import (
+    PHOTOGRAPHS,
+    SOURCE_PHOTOGRAPHS,
+    list_images,
+    read_image,
+    read_photograph,
+    warn_of_left_out,
+)
 from course_lib.data.labelled import CIFAR, cifar, labelled_folder, photos10
 from course_lib.data.sources import GENERATED, Source, generate, shrink
 from course_lib.support.errors import CourseError, unknown
+from course_lib.support.files import user_path
 
 
 def load_source(name: str, n: int = 1, seed: int = 0) -> Source:
@@ -24,7 +33,7 @@ def load_source(name: str, n: int = 1, seed: int = 0) -> Source:
         folder and of a set, `n` are drawn by `seed`; 0 takes all.
     Raises CourseError for a name that is none of these and for a folder with fewer than n pictures.
     """
-    path = Path(name).expanduser()
+    path = user_path(name)
     label = path.name
     if name in SOURCE_PHOTOGRAPHS:
         images = [read_photograph(name)]
@@ -34,7 +43,7 @@ def load_source(name: str, n: int = 1, seed: int = 0) -> Source:
         labelled = load_labelled(name.removeprefix("set:"))
         images, label = _draw(labelled.train_images, name, n, seed), labelled.name
     elif path.is_dir():
-        images = [read_image(file) for file in _draw(list_images(path), str(path), n, seed)]
+        images = _read_some(path, n, seed)
     elif path.is_file():
         images = [read_image(path)]
     else:
@@ -47,10 +56,32 @@ def load_source(name: str, n: int = 1, seed: int = 0) -> Source:
 
 def _draw(pictures: Sequence[Any], name: str, n: int, seed: int) -> list[Any]:
     """`n` of the pictures or paths, in their order; 0 takes all."""
-    if n > len(pictures):
-        raise CourseError(f"{name} holds {len(pictures)} pictures but N = {n} were asked for; add more or lower N")
+    _need(n, len(pictures), name)
     chosen = np.random.default_rng(seed).permutation(len(pictures))[: n or len(pictures)]
     return [pictures[i] for i in sorted(chosen)]
+
+
+def _need(n: int, found: int, name: str) -> None:
+    if n > found:
+        raise CourseError(f"{name} holds {found} pictures but N = {n} were asked for; add more or lower N")
+
+
+def _read_some(folder: Path, n: int, seed: int) -> list[Tensor]:
+    """`n` pictures of a folder, drawn as `_draw` draws them; 0 takes all. Those that cannot be read or are too small
+    are left out, and the next takes their place; a warning counts them."""
+    paths, found, broken = list_images(folder), {}, []
+    for i in np.random.default_rng(seed).permutation(len(paths)):
+        if n and len(found) == n:
+            break
+        try:
+            found[i] = shrink(read_image(paths[i]))
+        except CourseError as error:
+            broken.append(error)
+    if broken and not found:
+        raise CourseError(f"none of the {len(broken)} pictures in {folder} can be used; the first: {broken[0]}")
+    warn_of_left_out(broken, paths)
+    _need(n, len(found), str(folder))
+    return [found[i] for i in sorted(found)]
 
 
 def load_labelled(name: str, side: int = 32) -> LabelledImages:
@@ -69,13 +100,25 @@ def load_labelled(name: str, side: int = 32) -> LabelledImages:
             warnings.warn(f"{error}. Going on with photos10, which needs no download.", stacklevel=2)
             return photos10(side)
     if name.startswith("folder:"):
-        return labelled_folder(Path(name.removeprefix("folder:")).expanduser(), side)
+        return labelled_folder(user_path(name.removeprefix("folder:")), side)
     raise unknown("labelled data set", name, ("photos10", *CIFAR, "folder:PATH"))
 
 
+_PATHS = ("SOURCE", "DATA", "CONTENT", "STYLE", "BOXES")
+
+
 def from_here(name: str, value: str) -> str:
-    """A path in SOURCE or DATA as seen from where the user stands; the notebooks run in a folder of their own."""
-    prefix = "folder:" if value.startswith("folder:") else ""
-    path = Path(value.removeprefix(prefix)).expanduser()
-    is_path = prefix if name == "DATA" else name == "SOURCE" and value not in SOURCE_PHOTOGRAPHS + GENERATED
-    return f"{prefix}{path.absolute()}" if is_path and path.exists() else value
+    """A path in a notebook's parameter, or several between commas, as seen from where the user stands; the notebooks
+    run in a folder of their own."""
+    if name not in _PATHS:
+        return value
+    parts = [value] if user_path(value).exists() else value.split(",")
+    return ",".join(_one_from_here(name, part) for part in parts)
+
+
+def _one_from_here(name: str, value: str) -> str:
+    prefix = next((prefix for prefix in ("set:folder:", "folder:") if value.startswith(prefix)), "")
+    if not prefix and (name in ("DATA", "BOXES") or value in PHOTOGRAPHS + GENERATED):
+        return value
+    path = user_path(value.removeprefix(prefix))
+    return f"{prefix}{path.absolute()}" if path.exists() else value

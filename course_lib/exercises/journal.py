@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from course_lib.support.errors import CourseError
-from course_lib.support.files import cache_folder, make_folder, write_file
+from course_lib.support.files import cache_folder, make_folder, user_path, write_file
 
 _EMPTY: dict[str, Any] = {"version": 1, "attempts": [], "hints": {}, "predictions": {}, "quizzes": {}}
 _LONGEST = 2_000  # attempts kept
@@ -29,7 +29,7 @@ def journal_path() -> Path:
     Raises CourseError where its folder cannot be written to, or where a folder stands in its place.
     """
     given = os.environ.get("COURSE_JOURNAL")
-    path = Path(given).expanduser().absolute() if given else cache_folder() / "journal.json"
+    path = user_path(given).absolute() if given else cache_folder() / "journal.json"
     if path.is_dir():
         raise CourseError(f"{path} is a folder, and the journal is a file; give COURSE_JOURNAL a file's path")
     return make_folder(path.parent) / path.name

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 from course_lib.support.errors import CourseError
+from course_lib.support.files import is_left_behind
 
 LARGEST = 20_000_000
 """Bytes of one notebook."""
@@ -24,7 +25,6 @@ _MOST = 100_000  # notebooks in one folder or zip
 _MOST_OF_ONE = 100  # of one learner, beyond which the rest is left out
 _ALL_OF_ONE = 400_000_000  # bytes that the notebooks of one learner unpack to
 _DEEPEST = 20  # folders in folders
-_IGNORED = ("__MACOSX", "__pycache__")
 _TOP = PurePosixPath()
 
 
@@ -76,7 +76,7 @@ def _in_path(path: Path, course: Sequence[str]) -> Iterator[Submission]:
 def _files_below(folder: Path, below: PurePosixPath = _TOP) -> Iterator[PurePosixPath]:
     """The paths in a folder, relative to it: files, links, and folders with nothing in them."""
     try:
-        inner = [entry for entry in os.scandir(folder / below) if not _is_ignored(entry.name)]
+        inner = [entry for entry in os.scandir(folder / below) if not is_left_behind(entry.name)]
     except OSError:  # no right to look: a row of its own, whose opening says so
         inner = []
     if not inner and below.name:
@@ -87,11 +87,6 @@ def _files_below(folder: Path, below: PurePosixPath = _TOP) -> Iterator[PurePosi
             yield from _files_below(folder, below / entry.name)
         else:
             yield below / entry.name
-
-
-def _is_ignored(name: str) -> bool:
-    """Whether programs leave files of this name behind: `.DS_Store`, `.ipynb_checkpoints`, `__MACOSX`."""
-    return name.startswith(".") or name in _IGNORED
 
 
 def _worth_a_row(files: Iterable[PurePosixPath]) -> list[PurePosixPath]:
@@ -182,7 +177,7 @@ def _in_zip(
     try:
         with zipfile.ZipFile(file) as archive:
             entries = {_path_of(entry): entry for entry in archive.infolist() if not entry.is_dir()}
-            kept = [inner for inner in entries if inner.parts and not any(map(_is_ignored, inner.parts))]
+            kept = [inner for inner in entries if inner.parts and not any(map(is_left_behind, inner.parts))]
             if not kept:
                 yield Submission(str(owner), str(path), problem="It holds no notebook.")
             read: Counter[str] = Counter()  # bytes, by learner

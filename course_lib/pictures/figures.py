@@ -5,13 +5,17 @@ from __future__ import annotations
 import base64
 import html
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch.nn.functional as F
+from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.ticker import LogFormatter, NullFormatter, StrMethodFormatter
 from PIL import Image, ImageDraw
 from torch import Tensor
 
@@ -34,7 +38,8 @@ class Picture(NamedTuple):
         if isinstance(self.image, np.ndarray):
             return encode_png(self.image)
         buffer = io.BytesIO()
-        self.image.savefig(buffer, format="png", dpi=_DPI, facecolor="white", bbox_inches="tight")
+        with _plain_text(self.image):
+            self.image.savefig(buffer, format="png", dpi=_DPI, facecolor="white", bbox_inches="tight")
         return buffer.getvalue()
 
     def html(self) -> str:
@@ -52,6 +57,22 @@ class Picture(NamedTuple):
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """So that a cell may end with a picture."""
         return self.bundle()
+
+
+@contextmanager
+def _plain_text(figure: Figure) -> Iterator[None]:
+    """Draws all text as it stands: names of photographs, folders and classes are in it, and a `$` is no mathematics."""
+    before, rcParams["text.parse_math"] = rcParams["text.parse_math"], False  # of the ticks that drawing makes
+    try:
+        for text in figure.findobj(Text):
+            text.set_parse_math(False)
+        for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+            if isinstance(axis.get_major_formatter(), LogFormatter):  # which writes mathematics
+                axis.set_major_formatter(StrMethodFormatter("{x:.2g}"))
+                axis.set_minor_formatter(NullFormatter())
+        yield
+    finally:
+        rcParams["text.parse_math"] = before
 
 
 def show(picture: Picture) -> None:

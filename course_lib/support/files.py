@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,15 +20,34 @@ SPINE = ("data", "networks", "profiles.py", "pretext", "training", "probes", "ev
 """The code from a photograph to a verdict, in order: nothing else decides a number."""
 
 
+_LEFT_BEHIND = frozenset({"__macosx", "__pycache__", "thumbs.db", "desktop.ini", "@eadir", "#recycle", "$recycle.bin"})
+
+
+def is_left_behind(name: str) -> bool:
+    """Whether a file or folder of this name is hidden, or a program's own: `.DS_Store`, `._a.jpg`, `Thumbs.db`. Nobody
+    means such a one who names the folder that it lies in."""
+    return name.startswith((".", "~$")) or name.casefold() in _LEFT_BEHIND
+
+
+def user_path(given: str | Path) -> Path:
+    """A path as a user gives it, with the home folder in place of `~`. Raises CourseError where there is none."""
+    try:
+        return Path(given).expanduser()
+    except RuntimeError:
+        raise CourseError(f"{given}: there is no home folder of that name here; give the whole path") from None
+
+
 def cache_folder() -> Path:
     """Where downloads and decoded pictures are kept: $COURSE_CACHE, or the user's cache folder."""
-    usual = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"), "course_lib")
-    return make_folder(os.environ.get("COURSE_CACHE") or usual)
+    if given := os.environ.get("COURSE_CACHE"):
+        return make_folder(given)
+    usual = Path(os.environ.get("XDG_CACHE_HOME", ""))  # an empty or a relative one counts as none, by its standard
+    return make_folder((usual if usual.is_absolute() else user_path("~/.cache")) / "course_lib")
 
 
 def make_folder(path: str | Path) -> Path:
     """The folder, made if it is not there. Raises CourseError where it cannot be made or written to."""
-    path = Path(path).expanduser().absolute()  # a notebook's kernel stands in another folder than the user
+    path = user_path(path).absolute()  # a notebook's kernel stands in another folder than the user
     with disk_errors(path):
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
@@ -52,16 +72,15 @@ def new_file(path: str | Path) -> Iterator[BinaryIO]:
     path = Path(path)
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        name = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
         try:
-            with os.fdopen(handle, "wb") as file:
+            with name.open("xb") as file:  # with the rights that the user's umask leaves
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-            Path(name).chmod(0o644)
-            Path(name).replace(path)
+            name.replace(path)
         except BaseException:
-            Path(name).unlink(missing_ok=True)
+            name.unlink(missing_ok=True)
             raise
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
-import tempfile
 import urllib.error
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ from PIL import Image
 from torch import Tensor
 from torchvision.datasets import VOCDetection
 
-from course_lib.data.images import to_rgb
+from course_lib.data.images import read_image
 from course_lib.lessons.uses.cutouts import Scene, make_scene
 from course_lib.lessons.uses.precision import Boxes
 from course_lib.support.errors import CourseError, unknown
-from course_lib.support.files import cache_folder, disk_errors, hash_of_code, make_folder, write_file
+from course_lib.support.files import cache_folder, disk_errors, hash_of_code, make_folder, user_path, write_file
 
 SPLITS = {"train": "trainval", "test": "test"}
 """The parts of VOC 2007 that are trained on and tested on, by what they are called there."""
@@ -57,9 +57,9 @@ class BoxedPictures:
         return len(self.truth)
 
     def picture(self, i: int) -> Tensor:
-        """Picture i: (3, height, width) uint8."""
-        with Image.open(self.files.images[i]) as picture:
-            return to_rgb(picture)
+        """Picture i: (3, height, width) uint8, as it is stored, since that is where its boxes are. Raises CourseError
+        for one that cannot be read."""
+        return read_image(self.files.images[i], shortest_side=1, upright=False)
 
 
 def load_voc(data: str, split: str, side: int = 96) -> BoxedPictures:
@@ -79,7 +79,7 @@ def load_voc(data: str, split: str, side: int = 96) -> BoxedPictures:
     elif data == "voc2007":
         root, note = _fetched(SPLITS[split]), ""
     elif data.startswith("folder:"):
-        root, note = Path(data.removeprefix("folder:")).expanduser(), ""
+        root, note = user_path(data.removeprefix("folder:")), ""
     else:
         raise unknown("set of pictures with boxes", data, ("stand-in", "voc2007", "folder:PATH"))
     found = {name: _opened(root, image_set) for name, image_set in SPLITS.items() if split == name or name == "train"}
@@ -102,10 +102,9 @@ def render_voc(folder: Path, side: int, counts: dict[str, int]) -> Path:
         return folder
     with disk_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+        made = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}")
         try:
             _write_all(made / _BASE, side, counts)
-            made.chmod(0o755)
             if not folder.is_dir():  # else another process was faster
                 made.replace(folder)
         finally:
