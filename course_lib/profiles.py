@@ -109,17 +109,35 @@ def runnable_profile(name: str, or_quick: bool = False) -> Profile:
 def start(profile: str = "quick", seed: int = 0, or_quick: bool = False) -> Course:
     """Choose the device, seed torch, and say in one line what the notebook runs on.
 
-    Raises CourseError as `runnable_profile` does.
+    seed, or_quick: also as the texts "5" and "false", as papermill's own `-r` and `-p` hand them on. Raises CourseError
+    for another value, and as `runnable_profile` does.
     """
-    if not 0 <= seed < 2**63:
-        raise CourseError(f"SEED must be a whole number from 0 to 2**63 - 1, got {seed}")
-    chosen, device = runnable_profile(profile, or_quick), this_device()
+    seed = _whole("SEED", seed)
+    chosen, device = runnable_profile(profile, _yes("OR_QUICK", or_quick)), this_device()
     if chosen.name != profile:
         print(f"No GPU was found for the profile {profile!r}: going on at {chosen.name!r}, as OR_QUICK allows.")
     torch.manual_seed(seed)
     warnings.formatwarning = _one_line
     print(f"Profile {chosen.name}, seed {seed}, on {describe_device(device)}, torch {torch.__version__}.")
     return Course(chosen, seed, device)
+
+
+def _whole(name: str, value: object, most: int = 2**63 - 1) -> int:
+    """A parameter that is a whole number of 0 or more."""
+    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
+        raise CourseError(f"{name} must be a whole number from 0 to {most}, got {value!r}")
+    return value
+
+
+def _yes(name: str, value: object) -> bool:
+    """A parameter that is True or False."""
+    known = {True: True, False: False, "true": True, "false": False}
+    given = value.strip().lower() if isinstance(value, str) else value
+    if not isinstance(given, bool | str) or given not in known:
+        raise CourseError(f"{name} must be True or False, got {value!r}")
+    return known[given]
 
 
 def _one_line(message: Warning | str, *_: object, **__: object) -> str:

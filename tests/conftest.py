@@ -24,6 +24,17 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # several processes that each take ever
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Two workers unless told otherwise, each with whole files.
+
+    Not in pyproject.toml: there pytest would refuse to start, for nbval too, where xdist is not installed. The longest
+    files come first, as below: xdist's own order, by the number of tests, would end with them.
+    """
+    if config.pluginmanager.hasplugin("xdist") and config.option.numprocesses is None and not config.option.usepdb:
+        config.option.numprocesses, config.option.dist, config.option.loadscopereorder = 2, "loadfile", False
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files first; pytest's order within each."""
     rank = {name: i for i, name in enumerate(_LONGEST_FIRST)}

@@ -16,9 +16,11 @@ import sys
 import warnings
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -27,12 +29,15 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
+from course_lib.__main__ import main
 from course_lib.data.images import list_images, read_image
 from course_lib.data.loading import from_here, load_labelled, load_source
+from course_lib.experiments.execution import execute
 from course_lib.lessons.uses.voc import BoxedPictures, load_voc
 from course_lib.lessons.your_image import standing_picture
 from course_lib.pictures.charts import accuracy_by_layer, bar_chart
 from course_lib.pictures.figures import Picture, compare_filters
+from course_lib.profiles import start
 from course_lib.support.errors import CourseError
 from course_lib.support.files import cache_folder, is_left_behind, user_path, write_file
 
@@ -169,6 +174,16 @@ def test_damage_ends_in_pixels_or_in_a_sentence(
     path.write_bytes(damaged(file.getvalue(), cut, flips))
     with contextlib.suppress(CourseError):
         assert read_image(path).shape[0] == 3
+
+
+@pytest.mark.parametrize("size", [(64, 140_000), (300_000, 64), (64, 16_384)])
+def test_a_strip_is_read_or_refused(size: tuple[int, int], tmp_path: Path) -> None:
+    Image.new("RGB", size, "red").save(tmp_path / "strip.png")
+    if max(size) <= 256 * 64:
+        assert min(load_source(str(tmp_path / "strip.png")).sizes[0].tolist()) == 8
+    else:
+        with pytest.raises(CourseError, match=rf"strip\.png is {size[0]} x {size[1]} pixels, too long a strip"):
+            load_source(str(tmp_path / "strip.png"))
 
 
 # Folders.
@@ -382,3 +397,64 @@ def test_paths_are_seen_from_where_the_user_stands(
     for file in ("mine.jpg", "a,b.jpg", "china", "coffee", "rotnet"):
         (tmp_path / file).touch()
     assert from_here(name, value) == seen.replace("HERE", str(tmp_path))
+
+
+# Numbers, and kernels.
+
+
+@pytest.mark.parametrize("seed", [-1, "five", "-5", 2**63, 1.5, True, None, [0]])
+def test_a_seed_that_is_none_is_refused(seed: object) -> None:
+    with pytest.raises(CourseError, match="SEED must be a whole number"):
+        start("quick", seed)
+
+
+def test_texts_are_understood_as_papermill_hands_them_on(capsys: pytest.CaptureFixture) -> None:
+    assert start("quick", "5").seed == 5
+    for wrong in ("perhaps", "", 1.5, None, [True]):
+        with pytest.raises(CourseError, match="OR_QUICK must be True or False"):
+            start("quick", 0, wrong)
+    for text in ("false", "False", " FALSE ", False):
+        with contextlib.suppress(CourseError):  # without a GPU, which is as it should be
+            assert start("standard", 0, text).profile.name == "standard"
+    assert start("standard", 0, "true").profile.name in ("standard", "quick")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "rotnet --steps -1",
+        "rotnet --seed -1",
+        "rotnet --n -1",
+        "rotnet --steps 1 --source dead_leaves --n 0",
+        "rotnet --seed \u00b2",
+        "rotnet --steps 1 --source ~nobody-of-this-name/x.jpg",
+    ],
+)
+def test_numbers_out_of_range_are_refused_before_any_work(arguments: str) -> None:
+    done = CliRunner().invoke(main, ["train", *arguments.split()])
+    assert done.exit_code == 2 and done.exception.__class__ is SystemExit
+
+
+@pytest.mark.parametrize(("n", "says"), [(0, "there is no last one; give N = 1"), (-2, "N must be a whole number")])
+def test_generated_images_are_counted_out(n: int, says: str) -> None:
+    with pytest.raises(CourseError, match=says):
+        load_source("dead_leaves", n)
+
+
+def test_a_run_starts_its_own_interpreter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "jupyter/kernels/python3").mkdir(parents=True)
+    spec = '{"argv": ["/bin/false", "{connection_file}"], "display_name": "Python 3", "language": "python"}'
+    (tmp_path / "jupyter/kernels/python3/kernel.json").write_text(spec)
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("import sys; print(sys.executable)")])
+    nbformat.write(notebook, tmp_path / "a.ipynb")
+    result = execute(tmp_path / "a.ipynb", tmp_path / "out.ipynb", {}, {})
+    assert result.status == "ok", result.error
+    assert nbformat.read(tmp_path / "out.ipynb", 4).cells[-1].outputs[0].text.strip() == sys.executable
+
+
+def test_a_notebook_is_tested_where_xdist_is_not_installed(tmp_path: Path) -> None:
+    notebook = ROOT / "notebooks/00_start_here.ipynb"
+    without = ["-p", "no:xdist", "-p", "no:cacheprovider", "--collect-only", "-q", "--nbval-lax", str(notebook)]
+    done = subprocess.run([sys.executable, "-m", "pytest", *without], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr

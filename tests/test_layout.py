@@ -44,8 +44,9 @@ STRAIGHT_PATH = (
 )
 """From a photograph to a verdict, with one method: what a reader follows first."""
 
-BUDGETS = {"the spine": (SPINE, 5_500), "the straight path": (STRAIGHT_PATH, 4_000), "the whole": ((".",), 19_200)}
-"""Lines at most, as `wc -l` counts them. 200 of the whole were added for the bench beside other programs."""
+BUDGETS = {"the spine": (SPINE, 5_500), "the straight path": (STRAIGHT_PATH, 4_000), "the whole": ((".",), 19_400)}
+"""Lines at most, as `wc -l` counts them. Of the whole, 200 were added for the bench beside other programs, and 200 for
+files as people have them: damaged, hidden, linked, or named like markup."""
 
 Graph = Mapping[str, set[str]]
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from course_lib.data.crops import Crops, CropScheme
 from course_lib.data.render import render
 from course_lib.data.sources import Source
+from course_lib.support.errors import CourseError
 from course_lib.support.machine import memory_left
 
 
@@ -84,8 +85,13 @@ class LabelledImages:
     def take(self, train: int, test: int, seed: int = 0) -> LabelledImages:
         """A random part: at most `train` and `test` pictures, the same ones for the same seed.
 
-        A part that is asked for whole stays as it is, in its order: it may be larger than memory.
+        A part that is asked for whole stays as it is, in its order: it may be larger than memory. Raises CourseError
+        for a number below 1.
         """
+        if min(train, test) < 1:
+            raise CourseError(
+                f"at least one picture to train with and one to test with are needed, got {train}, {test}"
+            )
         rng = np.random.default_rng(seed)
         chosen = {}
         for part, most in (("train", train), ("test", test)):

@@ -54,6 +54,7 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 """What turns a picture upright, by its EXIF orientation."""
+_LONGEST = 256  # times as long as wide: scaled down, a strip longer than that has no width left
 _BEYOND = 1.1  # times a scale's end that numbers may reach and still be meant on that scale
 _ORIENTATION, _PHOTOMETRIC, _SAMPLE_FORMAT = 0x0112, 262, 339  # tags of EXIF and of TIFF
 
@@ -87,7 +88,7 @@ def read_image(path: str | Path, shortest_side: int = SHORTEST_SIDE, upright: bo
     a picture that its camera stored lying down is turned, if `upright`, and of an animation the first frame is taken.
 
     Returns (3, H, W) uint8. Raises CourseError with the reason for a file that is missing, cut off, no picture,
-    or shorter than `shortest_side` pixels on a side.
+    shorter than `shortest_side` pixels on a side, or a strip of more than 256 times its width.
     """
     path = Path(path)
     if not path.is_file():
@@ -108,6 +109,8 @@ def read_image(path: str | Path, shortest_side: int = SHORTEST_SIDE, upright: bo
     height, width = pixels.shape[1:]
     if min(height, width) < shortest_side:
         raise CourseError(f"{path} is {width} x {height} pixels; at least {shortest_side} on each side are needed")
+    if max(height, width) > _LONGEST * min(height, width):
+        raise CourseError(f"{path} is {width} x {height} pixels, too long a strip; cut a part out of it")
     return pixels
 
 

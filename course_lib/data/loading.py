@@ -33,11 +33,15 @@ def load_source(name: str, n: int = 1, seed: int = 0) -> Source:
         folder and of a set, `n` are drawn by `seed`; 0 takes all.
     Raises CourseError for a name that is none of these and for a folder with fewer than n pictures.
     """
+    if n < 0:
+        raise CourseError(f"N must be a whole number of 0 or more, and 0 takes all pictures; got {n}")
     path = user_path(name)
     label = path.name
     if name in SOURCE_PHOTOGRAPHS:
         images = [read_photograph(name)]
     elif name in GENERATED:
+        if not n:
+            raise CourseError(f"{name} is made as often as N says, and there is no last one; give N = 1 or more")
         images = [generate(name, seed=seed + i) for i in range(n)]
     elif name.startswith("set:"):
         labelled = load_labelled(name.removeprefix("set:"))

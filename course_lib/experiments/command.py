@@ -96,9 +96,9 @@ def _parameters(profile: str, given: Given, paths: Sequence[Path]) -> tuple[dict
 @click.argument("method")
 @_profile
 @click.option("--source", default="china", show_default=True, help="A photograph's name, or a path.")
-@click.option("--n", default=1, show_default=True, help="How many pictures of a folder.")
-@click.option("--seed", default=0, show_default=True)
-@click.option("--steps", default=0, help="By default the recipe's.")
+@click.option("--n", type=click.IntRange(min=0), default=1, show_default=True, help="Pictures of a folder; 0: all.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--steps", type=click.IntRange(min=0), default=0, help="By default the recipe's.")
 @click.option("--compile", "compiled", is_flag=True, help="Compile the networks with torch.compile first.")
 def train(method: str, profile: str, source: str, n: int, seed: int, steps: int, compiled: bool) -> None:
     """Train METHOD as a notebook would, which then loads the network.
@@ -127,7 +127,7 @@ def train(method: str, profile: str, source: str, n: int, seed: int, steps: int,
 @click.option("--left-out", default="crop,rotation,colour,flip,all", show_default=True, help="Parts of the scheme.")
 @click.option("--seeds", default="0,1,2", show_default=True, metavar="0,1,2", help="Every cell once for each seed.")
 @_data
-@click.option("--steps", default=0, help="Length of a training; by default the recipe's.")
+@click.option("--steps", type=click.IntRange(min=0), default=0, help="Length of a training; by default the recipe's.")
 @click.option(
     "--pictures",
     default=0,

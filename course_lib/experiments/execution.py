@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ from unittest.mock import patch
 import nbformat
 import papermill
 import psutil
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.exceptions import PapermillException
 
@@ -25,6 +28,16 @@ _WIDGETS = "application/vnd.jupyter.widget-state+json"
 _POLL = 0.05  # seconds between two looks at the memory
 _START = 300  # seconds for a kernel to answer: papermill's minute can pass on a machine that is busy with others
 _LEAN = {"MALLOC_ARENA_MAX": "1"}  # threads of one kernel share what they freed; of glibc, and unknown elsewhere
+
+
+class OwnKernel(AsyncKernelManager):
+    """A kernel in the interpreter that this process runs in, whatever other kernels call themselves `python3`."""
+
+    kernel_spec = KernelSpec(
+        argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        display_name="Python 3",
+        language="python",
+    )
 
 
 @dataclass
@@ -63,6 +76,7 @@ def execute(
                 _literal(out),
                 parameters,
                 kernel_name="python3",
+                kernel_manager_class=OwnKernel,
                 cwd=str(path.parent),
                 progress_bar={"desc": path.stem, "leave": False},
                 execution_timeout=timeout,

@@ -90,10 +90,18 @@ def execute(notebook: Path, report: Path, seconds: float, total: float) -> None:
     """
     sys.modules["rfc3987_syntax"] = None  # jsonschema does without; its grammar takes longer than all the rest
     import psutil
+    from jupyter_client.kernelspec import KernelSpec
+    from jupyter_client.manager import AsyncKernelManager
     from nbclient.exceptions import DeadKernelError
     from papermill.clientwrap import PapermillNotebookClient
     from papermill.engines import NotebookExecutionManager
     from papermill.iorw import load_notebook_node
+
+    class OwnKernel(AsyncKernelManager):
+        """A kernel in the interpreter that this process runs in, whatever other kernels call themselves `python3`."""
+
+        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        kernel_spec = KernelSpec(argv=argv, display_name="Python 3", language="python")
 
     class Client(PapermillNotebookClient):
         """Goes on after errors, stops at a dead or deaf kernel, and keeps little of an endless output."""
@@ -133,6 +141,7 @@ def execute(notebook: Path, report: Path, seconds: float, total: float) -> None:
     Client(
         NotebookExecutionManager(load_notebook_node(str(notebook)), progress_bar=False),
         kernel_name="python3",
+        kernel_manager_class=OwnKernel,
         allow_errors=True,
         raise_on_iopub_timeout=False,
         startup_timeout=_START,

@@ -18,6 +18,7 @@ from course_lib.networks.trunk import Trunk
 from course_lib.pretext.method import Method, Recipe, find_method, find_recipe
 from course_lib.profiles import Course
 from course_lib.support import distributed
+from course_lib.support.errors import CourseError
 from course_lib.support.files import hash_of_spine, runs_folder
 from course_lib.support.machine import has_front_end
 from course_lib.training.checkpoints import Checkpoints
@@ -76,8 +77,10 @@ def pretrain(
     compiled: as in `fit`. "The same" is decided by a hash of everything that the outcome depends on: method, sizes,
     seed, recipe, the data's own pixels, and the code of the library: change a method, and it is trained again. A
     training that was interrupted goes on where it was when it is asked for again.
-    Raises CourseError for an unknown method, and for one that is not meant for the profile.
+    Raises CourseError for an unknown method, for one that is not meant for the profile, and for less than 0 steps.
     """
+    if steps < 0:
+        raise CourseError(f"STEPS must be a whole number of 0 or more, and 0 takes the recipe's; got {steps}")
     distributed.join()
     recipe, facts, file = _plan(name, course, data, {"steps": steps, "learning_rate": rate, "batch": batch})
     path = runs_folder("trained") / file
