@@ -31,7 +31,8 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     Not in pyproject.toml: there pytest would refuse to start, for nbval too, where xdist is not installed. The longest
     files come first, as below: xdist's own order, by the number of tests, would end with them.
     """
-    if config.pluginmanager.hasplugin("xdist") and config.option.numprocesses is None and not config.option.usepdb:
+    ours = config.pluginmanager.hasplugin("xdist") and "PYTEST_XDIST_WORKER" not in os.environ  # a worker has none
+    if ours and config.option.numprocesses is None and not config.option.usepdb:
         config.option.numprocesses, config.option.dist, config.option.loadscopereorder = 2, "loadfile", False
 
 
