@@ -88,7 +88,7 @@ def test_a_picture_with_broken_exif_is_turned_all_the_same(what: str, tmp_path: 
     assert read_image(tmp_path / "a.jpg").shape == (3, 100, 80)
 
 
-@pytest.mark.parametrize("chunk", [b"", b"\0\x08\0\x02", b"MM\0*", b"II*\0\xff\xff\xff\xff", os.urandom(50)])
+@pytest.mark.parametrize("chunk", [b"", b"\0\x08\0\x02", b"MM\0*", b"II*\0\xff\xff\xff\xff", bytes(range(100, 150))])
 def test_a_png_with_broken_exif_stays_as_it_lies(chunk: bytes, tmp_path: Path) -> None:
     Image.fromarray(COLOUR).save(tmp_path / "a.png", exif=chunk or b"\0")
     assert read_image(tmp_path / "a.png").shape == (3, 80, 100)
