@@ -242,7 +242,7 @@ def test_the_training_bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     *rows, grouping = written["rows"]
     assert written["skipped"] == [] and all(set(row) == ROW and row["unit"] == "images/s" for row in rows)
     ratio = {row["who"].partition(",")[0] + row["who"].partition(",")[2]: row["ratio_to_ours"] for row in rows}
-    assert ratio["ours one cached batch"] < 1.3, "making the crops takes more than a quarter of a step"
+    assert ratio["ours one cached batch"] < 2, "making the crops takes as long as the rest of a step"
     arithmetic = arithmetic_of(CPU)
     if arithmetic.precision == "bfloat16":  # a processor without it trains as the plain loop does
         assert ratio["plain loop DataLoader with 2 workers"] < 1 / 1.5

@@ -94,6 +94,17 @@ def test_a_png_with_broken_exif_stays_as_it_lies(chunk: bytes, tmp_path: Path) -
     assert read_image(tmp_path / "a.png").shape == (3, 80, 100)
 
 
+def test_metadata_may_stand_behind_the_pixels(tmp_path: Path) -> None:
+    Image.fromarray(COLOUR).save(file := io.BytesIO(), "PNG", exif=exif(TURNED)[6:])
+    content = file.getvalue()
+    start = content.index(b"eXIf") - 4
+    stop = start + 12 + struct.unpack(">I", content[start : start + 4])[0]
+    end = content.index(b"IEND") - 4
+    moved = content[:start] + content[stop:end] + content[start:stop] + content[end:]
+    (tmp_path / "a.png").write_bytes(moved)
+    assert read_image(tmp_path / "a.png").shape == (3, 100, 80)
+
+
 @pytest.mark.parametrize("kind", ["a.jpg", "a.png", "a.tif", "a.webp"])
 def test_a_broken_colour_profile_costs_nothing(kind: str, tmp_path: Path) -> None:
     Image.fromarray(COLOUR).save(tmp_path / kind, icc_profile=b"not a profile" * 20)

@@ -21,24 +21,8 @@ LUMA = torch.tensor([0.299, 0.587, 0.114], dtype=torch.float64)
 SHORTEST_SIDE = 64
 """Pixels. A source image below this holds too few different crops to learn from."""
 
-IMAGE_SUFFIXES = frozenset(
-    (
-        ".jpg",
-        ".jpeg",
-        ".jpe",
-        ".jfif",
-        ".png",
-        ".bmp",
-        ".tif",
-        ".tiff",
-        ".gif",
-        ".webp",
-        ".ppm",
-        ".pgm",
-        ".pbm",
-        ".avif",
-    )
-)
+_COMMON = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff")
+IMAGE_SUFFIXES = frozenset((*_COMMON, ".gif", ".webp", ".avif", ".ppm", ".pgm", ".pbm"))
 OTHER_SUFFIXES = frozenset(
     (".heic", ".heif", ".jxl", ".jp2", ".psd", ".tga", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2")
 )
@@ -118,6 +102,7 @@ def to_rgb(picture: Image.Image, upright: bool = True) -> Tensor:
     """Any PIL picture as (3, H, W) uint8, turned as its camera was held if `upright`. Raises ValueError for one that
     holds no number."""
     picture.seek(0)
+    picture.load()  # first, since metadata may stand behind the pixels
     turn = _turn_of(picture) if upright else None
     if picture.mode.startswith(("I", "F")):
         picture = _to_8_bit(picture)
