@@ -122,22 +122,21 @@ def start(profile: str = "quick", seed: int = 0, or_quick: bool = False) -> Cour
     return Course(chosen, seed, device)
 
 
-def _whole(name: str, value: object, most: int = 2**63 - 1) -> int:
-    """A parameter that is a whole number of 0 or more."""
-    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
-        raise CourseError(f"{name} must be a whole number from 0 to {most}, got {value!r}")
-    return value
+def _whole(name: str, value: object) -> int:
+    """A parameter that is a whole number of 0 or more, also as a text."""
+    number = int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < 2**63:
+        raise CourseError(f"{name} must be a whole number from 0 to 2**63 - 1, got {value!r}")
+    return number
 
 
 def _yes(name: str, value: object) -> bool:
-    """A parameter that is True or False."""
-    known = {True: True, False: False, "true": True, "false": False}
-    given = value.strip().lower() if isinstance(value, str) else value
-    if not isinstance(given, bool | str) or given not in known:
+    """A parameter that is True or False, also as a text."""
+    known = {"true": True, "false": False}
+    given = known.get(value.strip().lower()) if isinstance(value, str) else value
+    if not isinstance(given, bool):
         raise CourseError(f"{name} must be True or False, got {value!r}")
-    return known[given]
+    return given
 
 
 def _one_line(message: Warning | str, *_: object, **__: object) -> str:

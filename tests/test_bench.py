@@ -113,7 +113,10 @@ def test_the_busy_program_ends_with_the_bench() -> None:
     busy = beside._start([beside._BUSY], dict(os.environ))
     assert busy.poll() is None
     busy.stdin.close()
-    assert busy.wait(timeout=60) == 0
+    try:
+        assert busy.wait(timeout=60) == 0
+    finally:
+        busy.kill()
 
 
 def test_what_cannot_be_judged_is_timed_all_the_same() -> None:
@@ -229,8 +232,10 @@ def test_workers_beside_a_gpu_are_forks_of_a_server(leaves: Source, monkeypatch:
 
 @pytest.mark.full
 def test_the_training_bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Its form; and what was measured on CPUs to hold with a wide margin, on one thread where load slows all alike."""
-    monkeypatch.setattr(bench, "TURNS", 2)
+    """Its form; and what was measured on CPUs to hold with a wide margin, on one thread and in many short turns, where
+    load slows all alike."""
+    for name, count in (("TURNS", 8), ("CALLS", 2), ("WARM_UP", 1)):
+        monkeypatch.setattr(bench, name, count)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -242,7 +247,7 @@ def test_the_training_bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     *rows, grouping = written["rows"]
     assert written["skipped"] == [] and all(set(row) == ROW and row["unit"] == "images/s" for row in rows)
     ratio = {row["who"].partition(",")[0] + row["who"].partition(",")[2]: row["ratio_to_ours"] for row in rows}
-    assert ratio["ours one cached batch"] < 2, "making the crops takes as long as the rest of a step"
+    assert ratio["ours one cached batch"] < 1.3, "making the crops takes more than a quarter of a step"
     arithmetic = arithmetic_of(CPU)
     if arithmetic.precision == "bfloat16":  # a processor without it trains as the plain loop does
         assert ratio["plain loop DataLoader with 2 workers"] < 1 / 1.5

@@ -164,12 +164,15 @@ def list_images(folder: str | Path) -> list[Path]:
     folder = Path(folder)
     if not folder.is_dir():
         raise CourseError(f"{folder} is not a folder; give a folder of pictures")
-    paths = sorted(path for path in folder.iterdir() if is_picture(path.name, IMAGE_SUFFIXES | OTHER_SUFFIXES))
-    readable = [path for path in paths if is_picture(path.name)]
+    readable, others = (
+        sorted(path for path in folder.iterdir() if is_picture(path.name, suffixes))
+        for suffixes in (IMAGE_SUFFIXES, OTHER_SUFFIXES)
+    )
     if not readable:
-        others = f" that can be read here, but {len(paths)} of another kind, as {paths[0].name}" if paths else ""
-        raise CourseError(f"{folder} holds no pictures{others}; put at least one .jpg or .png into it")
-    warn_of_left_out([f"{path} is of a kind that cannot be read here" for path in paths if path not in readable], paths)
+        words = f" that can be read here, but {len(others)} of another kind, as {others[0].name}" if others else ""
+        raise CourseError(f"{folder} holds no pictures{words}; put at least one .jpg or .png into it")
+    reasons = [f"{path} is of a kind that cannot be read here" for path in others]
+    warn_of_left_out(reasons, len(readable) + len(others))
     return readable
 
 
@@ -178,8 +181,8 @@ def is_picture(name: str, suffixes: frozenset[str] = IMAGE_SUFFIXES) -> bool:
     return Path(name).suffix.lower() in suffixes and not is_left_behind(name)
 
 
-def warn_of_left_out(reasons: Sequence[object], all_of_them: Sequence[object]) -> None:
-    """Say in a line how many pictures are left out, and why the first is."""
+def warn_of_left_out(reasons: Sequence[object], count: int) -> None:
+    """Say in a line how many of `count` pictures are left out, and why the first is."""
     if reasons:
-        words = f"{len(reasons)} of {len(all_of_them)} pictures were left out; the first: {reasons[0]}"
+        words = f"{len(reasons)} of {count} pictures were left out; the first: {reasons[0]}"
         warnings.warn(words, stacklevel=3)

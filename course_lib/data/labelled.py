@@ -180,7 +180,7 @@ def _decode(files: list[tuple[str, int]], side: int, kept: Path, labels_file: Pa
                 rows.append((label, int.from_bytes(hashlib.sha256(pixels).digest()[:8], "little", signed=True)))
         if not rows:
             raise CourseError(f"none of the {len(files)} pictures could be read; the first: {broken[0]}")
-    warn_of_left_out(broken, files)
+    warn_of_left_out(broken, len(files))
     with new_file(labels_file) as file:
         np.save(file, np.array(rows, dtype=np.int64))
 

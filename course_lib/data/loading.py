@@ -78,12 +78,12 @@ def _read_some(folder: Path, n: int, seed: int) -> list[Tensor]:
         if n and len(found) == n:
             break
         try:
-            found[i] = shrink(read_image(paths[i]))
+            found[i] = shrink(read_image(paths[i]))  # at once: a thousand at their full size are more than memory
         except CourseError as error:
             broken.append(error)
     if broken and not found:
         raise CourseError(f"none of the {len(broken)} pictures in {folder} can be used; the first: {broken[0]}")
-    warn_of_left_out(broken, paths)
+    warn_of_left_out(broken, len(paths))
     _need(n, len(found), str(folder))
     return [found[i] for i in sorted(found)]
 

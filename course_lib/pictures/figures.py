@@ -15,7 +15,7 @@ from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from matplotlib.ticker import LogFormatter, NullFormatter, StrMethodFormatter
+from matplotlib.ticker import LogFormatter, NullFormatter
 from PIL import Image, ImageDraw
 from torch import Tensor
 
@@ -68,7 +68,7 @@ def _plain_text(figure: Figure) -> Iterator[None]:
             text.set_parse_math(False)
         for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
             if isinstance(axis.get_major_formatter(), LogFormatter):  # which writes mathematics
-                axis.set_major_formatter(StrMethodFormatter("{x:.2g}"))
+                axis.set_major_formatter(lambda x, _: f"{x:,.0f}" if x >= 1 else f"{x:.2g}")
                 axis.set_minor_formatter(NullFormatter())
         yield
     finally:

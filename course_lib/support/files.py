@@ -16,11 +16,10 @@ from typing import Any, BinaryIO
 import course_lib
 from course_lib.support.errors import CourseError
 
+_LEFT_BEHIND = frozenset({"__macosx", "__pycache__", "thumbs.db", "desktop.ini", "@eadir", "#recycle", "$recycle.bin"})
+
 SPINE = ("data", "networks", "profiles.py", "pretext", "training", "probes", "evidence")
 """The code from a photograph to a verdict, in order: nothing else decides a number."""
-
-
-_LEFT_BEHIND = frozenset({"__macosx", "__pycache__", "thumbs.db", "desktop.ini", "@eadir", "#recycle", "$recycle.bin"})
 
 
 def is_left_behind(name: str) -> bool:
@@ -66,13 +65,18 @@ def write_file(path: str | Path, content: bytes | str) -> Path:
     return Path(path)
 
 
+def name_beside(path: Path) -> Path:
+    """A new hidden name in the same folder, for what takes its own name when it is whole."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+
+
 @contextmanager
 def new_file(path: str | Path) -> Iterator[BinaryIO]:
     """A file to write to piece by piece, as `write_file` does at once: it takes its name when the block has ended."""
     path = Path(path)
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        name = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+        name = name_beside(path)
         try:
             with name.open("xb") as file:  # with the rights that the user's umask leaves
                 yield file

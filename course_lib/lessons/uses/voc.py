@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import shutil
 import urllib.error
 from collections.abc import Sequence
@@ -21,7 +20,15 @@ from course_lib.data.images import read_image
 from course_lib.lessons.uses.cutouts import Scene, make_scene
 from course_lib.lessons.uses.precision import Boxes
 from course_lib.support.errors import CourseError, unknown
-from course_lib.support.files import cache_folder, disk_errors, hash_of_code, make_folder, user_path, write_file
+from course_lib.support.files import (
+    cache_folder,
+    disk_errors,
+    hash_of_code,
+    make_folder,
+    name_beside,
+    user_path,
+    write_file,
+)
 
 SPLITS = {"train": "trainval", "test": "test"}
 """The parts of VOC 2007 that are trained on and tested on, by what they are called there."""
@@ -102,7 +109,7 @@ def render_voc(folder: Path, side: int, counts: dict[str, int]) -> Path:
         return folder
     with disk_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        made = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}")
+        made = name_beside(folder)
         try:
             _write_all(made / _BASE, side, counts)
             if not folder.is_dir():  # else another process was faster
